@@ -1,0 +1,309 @@
+"""AIIncident: the record of an incident, and the console for people.
+
+`spec` is what people say, `status` is what happened.
+The status is also the operator's only memory of what it has done: whatever is to be written to the cluster stands here
+first, so that an operator that was killed at any line goes on from it.
+"""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from firebreak.api.v1alpha1.aiservice import Category, Mode, RevisionId
+from firebreak.api.v1alpha1.model import (
+    AGE,
+    ApiModel,
+    Column,
+    Condition,
+    Crd,
+    Name,
+    Resource,
+    Text,
+    Time,
+    cel,
+    list_map,
+)
+from firebreak.api.v1alpha1.policy import ActionKind, ContainmentPolicySpec, Severity
+from firebreak.api.v1alpha1.references import FieldPath, PolicyRef, TargetRef
+
+FINALIZER = "firebreak.dev/undo"
+"""There from the first intent to the last undo; what it holds back is the loss of the record, not the deletion."""
+
+
+class Resolution(StrEnum):
+    """How a person ends an incident."""
+
+    KNOWN_GOOD_ACCEPTED = "KnownGoodAccepted"
+    FALSE_ALARM = "FalseAlarm"
+
+
+class AIIncidentSpec(ApiModel):
+    """What people say."""
+
+    model_config = {
+        "json_schema_extra": cel(
+            ("self.service == oldSelf.service", "service cannot be changed: declare another incident"),
+        )
+    }
+
+    service: Name
+    """The AIService in the same namespace."""
+    category: Category | None = None
+    """Of an incident that a person declares; default QualityDegradation."""
+    severity: Severity | None = None
+    """Overrides what the policy says."""
+    description: Text = ""
+    """What a person saw."""
+    contain: bool = False
+    """Take the next step of the ladder now, on this person's word instead of the metrics' evidence."""
+    acknowledged: bool = False
+    """A person has it: pages are no longer repeated."""
+    release: bool = False
+    """Give back now, by the policy's ramp, without waiting for the policy's proof."""
+    resolution: Resolution | None = None
+    """KnownGoodAccepted: the known-good revision stays, the incident is over. FalseAlarm: undo everything, lift the
+    quarantine, the incident is over."""
+
+
+class Phase(StrEnum):
+    """Where the incident stands."""
+
+    DETECTED = "Detected"
+    CONTAINING = "Containing"
+    CONTAINED = "Contained"
+    AWAITING_HUMAN = "AwaitingHuman"
+    REMEDIATING = "Remediating"
+    RESOLVED = "Resolved"
+
+
+class ActionPhase(StrEnum):
+    """Where an action stands."""
+
+    INTENDED = "Intended"
+    APPLIED = "Applied"
+    IN_FORCE = "InForce"
+    UNDOING = "Undoing"
+    UNDONE = "Undone"
+    KEPT = "Kept"
+    BLOCKED = "Blocked"
+    SKIPPED = "Skipped"
+    WOULD_DO = "WouldDo"
+
+
+class Outcome(StrEnum):
+    """Whether an action in force has helped."""
+
+    PENDING = "Pending"
+    RECOVERED = "Recovered"
+    NOT_RECOVERED = "NotRecovered"
+    UNKNOWN = "Unknown"
+
+
+class FieldValue(ApiModel):
+    """A value of a field: inline when short, else by reference to the snapshot that holds it; neither means absent."""
+
+    value: Annotated[int | str, Field(json_schema_extra={"x-kubernetes-int-or-string": True})] | None = None
+    """The value."""
+    revision: RevisionId | None = None
+    """The snapshot (ControllerRevision) that holds a long value."""
+    field: Name | None = None
+    """The field's name in that snapshot."""
+
+
+class FieldWrite(ApiModel):
+    """One place that an action sets."""
+
+    target: TargetRef
+    """The object."""
+    path: FieldPath
+    """The place in it."""
+    original: FieldValue
+    """What stood there before the action."""
+    last: FieldValue
+    """What we know to have put there last; the original until the first write has landed."""
+    desired: FieldValue
+    """What is to stand there; recorded before it is written."""
+    landed: bool = False
+    """Whether desired was seen in the cluster."""
+    left: bool = False
+    """Someone else has changed it since: it was left as it is."""
+
+
+class Action(ApiModel):
+    """One step taken, with intent, effect and proof."""
+
+    id: Annotated[str, Field(max_length=63)]
+    """Unique in the incident: the step's number and kind."""
+    step: int
+    """The step of the ladder, from 0."""
+    kind: ActionKind
+    """What it does."""
+    phase: ActionPhase
+    """Where it stands."""
+    outcome: Outcome = Outcome.PENDING
+    """Whether it has helped."""
+    reason: Annotated[str, Field(max_length=64)]
+    """One word for programs."""
+    because: Text
+    """Why, with the numbers."""
+    subject: Annotated[str, Field(max_length=253)] = ""
+    """The revision, fallback or feature that it is about."""
+    writes: Annotated[tuple[FieldWrite, ...], Field(max_length=32)] = ()
+    """What it sets."""
+    intended_at: Time
+    """When the intent was recorded."""
+    applied_at: Time | None = None
+    """When the last of its writes was accepted."""
+    in_force_at: Time | None = None
+    """When its effect was seen."""
+    proven_at: Time | None = None
+    """When it was shown to help, or not."""
+    ended_at: Time | None = None
+    """When it was undone or found unneeded."""
+    given_back: int = 0
+    """Of a SwitchTraffic being released: percent of traffic that the primary has again."""
+    given_back_at: Time | None = None
+    """When that share was seen in force."""
+    message: Text = ""
+    """What stands in the way, in words."""
+
+
+class Suspect(ApiModel):
+    """Something that changed around the onset."""
+
+    field: Annotated[str, Field(max_length=63)]
+    """The revision's field."""
+    before: Annotated[str, Field(max_length=256)]
+    """Its value before, shortened."""
+    after: Annotated[str, Field(max_length=256)]
+    """Its value after, shortened."""
+    changed_at: Time
+    """When the change was first seen."""
+
+
+class BreachedObjective(ApiModel):
+    """An objective of this incident."""
+
+    name: Name
+    """The objective's name."""
+    category: Category
+    """Its category."""
+    tier: Annotated[str, Field(max_length=32)]
+    """The strongest evidence so far: Watch, Suspected or Confirmed."""
+    rate: float | None = None
+    """The estimated share of bad answers when it was last breached."""
+    onset: Time | None = None
+    """The estimated beginning."""
+    because: Text = ""
+    """The numbers in words."""
+    breached: bool = True
+    """Whether it is breached now."""
+
+
+class TimelineEntry(ApiModel):
+    """One thing that happened."""
+
+    at: Time
+    """When."""
+    reason: Annotated[str, Field(max_length=64)]
+    """One word for programs."""
+    message: Text
+    """What happened, in words."""
+
+
+class Page(ApiModel):
+    """What people are asked to do."""
+
+    since: Time
+    """Since when."""
+    reason: Annotated[str, Field(max_length=64)]
+    """One word for programs."""
+    message: Text
+    """What is asked."""
+    repeated_at: Time
+    """When it was last said; repeated until acknowledged or no longer so."""
+    times: int = 1
+    """How often it was said."""
+
+
+class Exposure(ApiModel):
+    """How many users it touched."""
+
+    bad_answers: int | None = None
+    """Estimated number of bad answers served since the onset; needs spec.answers."""
+    segments: Annotated[tuple[Annotated[str, Field(max_length=256)], ...], Field(max_length=16)] = ()
+    """The segments that are worse than the target, worst first."""
+
+
+class AIIncidentStatus(ApiModel):
+    """What happened."""
+
+    phase: Phase = Phase.DETECTED
+    """Detected, Containing, Contained, AwaitingHuman, Remediating or Resolved."""
+    observed_generation: int = 0
+    """The generation of the spec that was last acted on."""
+    mode: Mode = Mode.OBSERVE
+    """Observe: everything here is what would have been done."""
+    category: Category | None = None
+    """The worst category of its objectives."""
+    severity: Severity | None = None
+    """P1 to P4."""
+    summary: Text = ""
+    """The incident in one sentence."""
+    detected_at: Time | None = None
+    """When it was opened."""
+    contained_at: Time | None = None
+    """When the containment was first shown to help."""
+    resolved_at: Time | None = None
+    """When it ended."""
+    onset: Time | None = None
+    """The estimated beginning."""
+    revision: RevisionId = ""
+    """The revision that served when it was opened."""
+    objectives: Annotated[tuple[BreachedObjective, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
+    """The objectives that are part of it."""
+    exposure: Exposure = Exposure()
+    """How many users it touched."""
+    suspects: Annotated[tuple[Suspect, ...], Field(max_length=16)] = ()
+    """What changed around the onset."""
+    policy_ref: PolicyRef | None = None
+    """The policy that was in force when it was opened."""
+    policy: ContainmentPolicySpec | None = None
+    """A copy of it: a later edit changes the next incident, not this one."""
+    ladder: int | None = None
+    """The ladder in use, by its number in the policy; none matches: empty."""
+    actions: Annotated[tuple[Action, ...], Field(max_length=32, json_schema_extra=list_map("id"))] = ()
+    """The steps, in the order they were taken."""
+    remediated_revision: RevisionId = ""
+    """The new revision that is being proven."""
+    remediating_since: Time | None = None
+    """Since when the proof for giving back is being collected."""
+    page: Page | None = None
+    """What people are asked to do."""
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))] = ()
+    """Contained, Held, Quarantined, Released."""
+    timeline: Annotated[tuple[TimelineEntry, ...], Field(max_length=200)] = ()
+    """What happened, in order; the middle is dropped when it grows too long."""
+
+
+class AIIncident(Resource):
+    """An AI incident."""
+
+    crd: ClassVar = Crd(
+        plural="aiincidents",
+        short_names=("aii",),
+        columns=(
+            Column(name="Service", path=".spec.service"),
+            Column(name="Severity", path=".status.severity"),
+            Column(name="Category", path=".status.category"),
+            Column(name="Phase", path=".status.phase"),
+            Column(name="Mode", path=".status.mode"),
+            Column(name="Actions", path=".status.actions[*].kind"),
+            Column(name="Onset", path=".status.onset", type="date"),
+            AGE,
+            Column(name="Summary", path=".status.summary", priority=1),
+        ),
+    )
+    spec: AIIncidentSpec
+    status: AIIncidentStatus = AIIncidentStatus()

@@ -1,0 +1,187 @@
+"""ContainmentPolicy and ClusterContainmentPolicy: what to do about which incident, and the limits of it."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from firebreak.api.v1alpha1.aiservice import Category, FallbackRole
+from firebreak.api.v1alpha1.model import AGE, ApiModel, Column, Crd, Name, Resource, cel
+from firebreak.api.v1alpha1.quantities import Duration, parse_duration
+
+
+class Severity(StrEnum):
+    """How bad; P1 is the worst."""
+
+    P1 = "P1"
+    P2 = "P2"
+    P3 = "P3"
+    P4 = "P4"
+
+
+class When(ApiModel):
+    """Which incidents a rule is for."""
+
+    categories: Annotated[tuple[Category, ...], Field(min_length=1, max_length=4)]
+    """Any of these categories."""
+
+
+class SeverityRule(ApiModel):
+    """A severity for some incidents."""
+
+    when: When | None = None
+    """Which incidents; left out: all."""
+    severity: Severity
+    """P1 to P4."""
+
+
+class ActionKind(StrEnum):
+    """What a step does."""
+
+    RAISE_HUMAN_REVIEW = "RaiseHumanReview"
+    ROLL_BACK = "RollBack"
+    SWITCH_TRAFFIC = "SwitchTraffic"
+    DISABLE_FEATURE = "DisableFeature"
+
+
+class Evidence(StrEnum):
+    """How sure a step must be; docs/detection.md gives the false-alarm rates."""
+
+    SUSPECTED = "Suspected"
+    CONFIRMED = "Confirmed"
+
+
+class FallbackChoice(ApiModel):
+    """Which fallback of the service: by name, or by role so that a policy fits many services."""
+
+    model_config = {"json_schema_extra": cel(("has(self.name) != has(self.role)", "give exactly one of name and role"))}
+
+    name: Name | None = None
+    """The fallback's name."""
+    role: FallbackRole | None = None
+    """The first fallback with this role."""
+
+
+class Step(ApiModel):
+    """One rung of a ladder."""
+
+    model_config = {
+        "json_schema_extra": cel(
+            ("(self.action == 'SwitchTraffic') == has(self.fallback)", "SwitchTraffic, and only it, needs fallback"),
+            ("(self.action == 'DisableFeature') == has(self.feature)", "DisableFeature, and only it, needs feature"),
+            (
+                "self.action == 'RaiseHumanReview' ? !has(self.verifyWithin) : has(self.verifyWithin)",
+                "verifyWithin is needed by every step but RaiseHumanReview, which is not expected to cure anything",
+            ),
+            (
+                "!has(self.evidence) || self.evidence == 'Confirmed' || self.action == 'RaiseHumanReview'",
+                "only RaiseHumanReview may act at evidence Suspected: the others change what users get",
+            ),
+        )
+    }
+
+    action: ActionKind
+    """RaiseHumanReview, RollBack, SwitchTraffic or DisableFeature."""
+    evidence: Evidence = Evidence.CONFIRMED
+    """Suspected or Confirmed (default)."""
+    fallback: FallbackChoice | None = None
+    """SwitchTraffic: where to."""
+    feature: Name | None = None
+    """DisableFeature: which."""
+    verify_within: Duration | None = None
+    """Within this time the step must be in force and shown to help; else the next one follows, or people are asked."""
+
+
+class Ladder(ApiModel):
+    """Steps for some incidents, in order."""
+
+    when: When | None = None
+    """Which incidents; left out: all."""
+    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=8)]
+    """Each is verified before the next is needed."""
+
+
+class MaxContainments(ApiModel):
+    """A limit on how often Firebreak acts by itself."""
+
+    count: Annotated[int, Field(ge=1, le=1000)] = 3
+    """How many containments; default 3."""
+    per: Duration = parse_duration("24h")
+    """Within this time; default 24h."""
+
+
+class Guardrails(ApiModel):
+    """Limits that hold whatever the evidence says."""
+
+    cooldown: Duration = parse_duration("15m")
+    """Between the end of one incident and the first containment of the next; default 15m."""
+    max_containments: MaxContainments = MaxContainments()
+    """How many incidents of a service are contained within a time; default 3 per 24h."""
+
+
+class ReleaseWhen(StrEnum):
+    """What proves that control can be given back."""
+
+    NEW_REVISION = "NewRevision"
+    GAUGE_RECOVERED = "GaugeRecovered"
+    PERSON = "Person"
+
+
+class Release(ApiModel):
+    """How control is given back."""
+
+    model_config = {
+        "json_schema_extra": cel(
+            (
+                "!has(self.ramp) || self.ramp.all(p, p >= 1 && p <= 100)",
+                "ramp is a list of percentages between 1 and 100",
+            ),
+            (
+                "!has(self.ramp) || (self.ramp[size(self.ramp) - 1] == 100)",
+                "the last step of ramp must be 100",
+            ),
+        )
+    }
+
+    when: ReleaseWhen = ReleaseWhen.NEW_REVISION
+    """NewRevision (default): a revision that is neither quarantined nor the known-good one. GaugeRecovered: the breached
+    gauges are back. Person: someone sets the incident's spec.release."""
+    stable_for: Duration = parse_duration("30m")
+    """How long the proof must hold, at each step of the ramp too; default 30m."""
+    ramp: Annotated[tuple[Annotated[int, Field(ge=1, le=100)], ...], Field(min_length=1, max_length=8)] = (10, 50, 100)
+    """Shares of traffic given back, in percent; the first is the probe. Default 10, 50, 100."""
+
+
+class ContainmentPolicySpec(ApiModel):
+    """What to do about which incident."""
+
+    severity: Annotated[tuple[SeverityRule, ...], Field(max_length=16)] = ()
+    """The first match wins; without one P3."""
+    ladders: Annotated[tuple[Ladder, ...], Field(min_length=1, max_length=16)]
+    """The first match wins; an incident that none matches is told to people and not contained."""
+    guardrails: Guardrails = Guardrails()
+    """Limits that hold whatever the evidence says."""
+    release: Release = Release()
+    """How control is given back."""
+
+
+_COLUMNS = (
+    Column(name="Release", path=".spec.release.when"),
+    Column(name="Cooldown", path=".spec.guardrails.cooldown"),
+    Column(name="First Steps", path=".spec.ladders[*].steps[0].action"),
+    AGE,
+)
+
+
+class ContainmentPolicy(Resource):
+    """A policy for the services of its namespace."""
+
+    crd: ClassVar = Crd(plural="containmentpolicies", short_names=("cpol",), columns=_COLUMNS)
+    spec: ContainmentPolicySpec
+
+
+class ClusterContainmentPolicy(Resource):
+    """A policy that every service may name."""
+
+    crd: ClassVar = Crd(plural="clustercontainmentpolicies", short_names=("ccpol",), columns=_COLUMNS, namespaced=False)
+    spec: ContainmentPolicySpec

@@ -1,0 +1,130 @@
+"""How an object says which other object, and which place in it, is meant.
+
+`path` is a declared subset of JSONPath (RFC 9535): `$`, `.name`, `['name']` and `[?@.key=='literal']`.
+It must match exactly one place; core/field_paths.py resolves it.
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from firebreak.api.v1alpha1.model import ApiModel, Name, ObjectName, cel
+
+PATH_PATTERN = (
+    r"^\$(\.[A-Za-z_][A-Za-z0-9_-]*"
+    r"|\['[^'\\]{1,253}'\]"
+    r"|\[\?@\.[A-Za-z_][A-Za-z0-9_]*=='[^'\\]{0,253}'\])+$"
+)
+
+FieldPath = Annotated[str, Field(min_length=3, max_length=512, pattern=PATH_PATTERN)]
+"""One place in an object, in the declared subset of JSONPath."""
+
+
+class TargetRef(ApiModel):
+    """An object in the service's own namespace that Firebreak may write to."""
+
+    api_version: Annotated[str, Field(min_length=1, max_length=128)]
+    """For example apps/v1."""
+    kind: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Z][A-Za-z0-9]*$")]
+    """One of the kinds that this installation allows (chart value `reach`): Deployment, ConfigMap, HTTPRoute."""
+    name: ObjectName
+    """The object's name; its namespace is always the service's."""
+
+
+class FieldRef(ApiModel):
+    """One place in one object."""
+
+    target: TargetRef
+    """The object."""
+    path: FieldPath
+    """The place: `$`, `.name`, `['name']`, `[?@.key=='literal']`; it must match exactly one."""
+
+
+class WorkloadRef(ApiModel):
+    """A workload in the service's own namespace."""
+
+    api_version: Annotated[str, Field(max_length=128)] = "apps/v1"
+    """The workload's API version."""
+    kind: Annotated[str, Field(pattern=r"^Deployment$", max_length=63)] = "Deployment"
+    """The workload's kind: Deployment."""
+    name: ObjectName
+    """The workload's name."""
+
+
+class ServicePort(ApiModel):
+    """A port of a Service, as an HTTPRoute's backendRefs name it."""
+
+    name: Name
+    """The Service's name."""
+    port: Annotated[int, Field(ge=1, le=65535)]
+    """The Service's port."""
+
+
+class PolicyKind(StrEnum):
+    """Where a containment policy lives."""
+
+    NAMESPACED = "ContainmentPolicy"
+    CLUSTER = "ClusterContainmentPolicy"
+
+
+class PolicyRef(ApiModel):
+    """Which containment policy applies."""
+
+    kind: PolicyKind = PolicyKind.NAMESPACED
+    """ContainmentPolicy (the service's namespace) or ClusterContainmentPolicy."""
+    name: ObjectName
+    """The policy's name."""
+
+
+class SourceKind(StrEnum):
+    """Where a metric source lives."""
+
+    NAMESPACED = "MetricSource"
+    CLUSTER = "ClusterMetricSource"
+
+
+class SourceRef(ApiModel):
+    """Which metric source is read."""
+
+    kind: SourceKind = SourceKind.CLUSTER
+    """MetricSource (the service's namespace) or ClusterMetricSource."""
+    name: ObjectName = "default"
+    """The source's name."""
+
+
+class IndicatorKind(StrEnum):
+    """Where a shared indicator lives."""
+
+    NAMESPACED = "QualityIndicator"
+    CLUSTER = "ClusterQualityIndicator"
+
+
+PromQL = Annotated[str, Field(min_length=1, max_length=2048)]
+"""A PromQL expression; a namespace matcher is forced into every selector of it."""
+
+
+class IndicatorRef(ApiModel):
+    """What is measured: a shared indicator by kind and name, or written inline."""
+
+    model_config = {
+        "json_schema_extra": cel(
+            (
+                "[has(self.name), has(self.badSelector), has(self.gauge)].filter(x, x).size() == 1",
+                "give exactly one of name (a shared indicator), badSelector (inline counters) or gauge",
+            ),
+            ("!has(self.totalSelector) || has(self.badSelector)", "totalSelector needs badSelector beside it"),
+            ("!has(self.kind) || has(self.name)", "kind needs name: which indicator?"),
+        )
+    }
+
+    kind: IndicatorKind | None = None
+    """QualityIndicator (the service's namespace) or ClusterQualityIndicator; with `name`. Default QualityIndicator."""
+    name: ObjectName | None = None
+    """The shared indicator's name."""
+    bad_selector: PromQL | None = None
+    """Raw counter of bad answers: a plain selector, no rate() and no aggregate."""
+    total_selector: PromQL | None = None
+    """Raw counter of judged answers, with the same labels; not for detector Count."""
+    gauge: PromQL | None = None
+    """An instant expression with one value; for detector Threshold."""

@@ -377,7 +377,7 @@ class AIServiceSpec(ApiModel):
 
     def targets(self) -> tuple[tuple[str, TargetRef], ...]:
         """Every object that this service may write to, with the place in the spec that names it."""
-        places: list[tuple[str, TargetRef]] = ()
+        places: list[tuple[str, TargetRef]] = []
         if self.revision:
             for i, field in enumerate(self.revision.fields):
                 places.append((f"spec.revision.fields[{i}].target", field.target))

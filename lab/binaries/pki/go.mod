@@ -1,0 +1,3 @@
+module firebreak.dev/lab/pki
+
+go 1.26.0

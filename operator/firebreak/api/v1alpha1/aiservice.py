@@ -18,7 +18,7 @@ from firebreak.api.v1alpha1.model import (
     cel,
     list_map,
 )
-from firebreak.api.v1alpha1.quantities import Duration, Percent, parse_duration
+from firebreak.api.v1alpha1.quantities import Duration, SomeDuration, StepDuration, TargetPercent, parse_duration
 from firebreak.api.v1alpha1.references import (
     FieldRef,
     IndicatorRef,
@@ -73,6 +73,15 @@ class MetricLabel(ApiModel):
 class KnownGood(ApiModel):
     """When a revision counts as proven, so that one may roll back to it."""
 
+    model_config = {
+        "json_schema_extra": cel(
+            (
+                "!has(self.pin) || !has(self.exclude) || !(self.pin in self.exclude)",
+                "pin is also in exclude: which of the two is meant?",
+            ),
+        )
+    }
+
     after: Duration = parse_duration("24h")
     """How long it must have met every objective; default 24h."""
     min_judged: Annotated[int, Field(ge=1, le=100_000_000)] = 2000
@@ -85,6 +94,15 @@ class KnownGood(ApiModel):
 
 class Revision(ApiModel):
     """What together makes "the version" of the service."""
+
+    model_config = {
+        "json_schema_extra": cel(
+            (
+                "self.fields.all(f, self.fields.exists_one(g, g.target == f.target && g.path == f.path))",
+                "two fields name the same place: leave one of them out",
+            ),
+        )
+    }
 
     fields: Annotated[tuple[RevisionField, ...], Field(min_length=1, max_length=8, json_schema_extra=list_map("name"))]
     """The fields; rolling back sets all of them to the known-good revision's values."""
@@ -134,13 +152,12 @@ class Detector(ApiModel):
                 "!(has(self.atLeast) || has(self.window)) || self.kind == 'Count'",
                 "atLeast and window belong to detector Count",
             ),
-            ("duration(self.step) >= duration('1s')", "step must be at least 1s"),
         )
     }
 
     kind: DetectorKind
     """Sequential (ratios; stated false-alarm rate), Threshold (a gauge for a time) or Count (violations in a window)."""
-    step: Annotated[Duration, Field(json_schema_extra={"pattern": r"^[0-9]{1,5}(s|m)$"})] = parse_duration("60s")
+    step: StepDuration = parse_duration("60s")
     """The grid on which counts are read; false-alarm rates are stated per step. Default 60s."""
     above: Annotated[float, Field(json_schema_extra={"type": "number"})] | None = None
     """Threshold: breached while the gauge is above this."""
@@ -150,7 +167,7 @@ class Detector(ApiModel):
     """Threshold: for at least this long; default one step."""
     at_least: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Count: this many events breach; default 1."""
-    window: Duration | None = None
+    window: SomeDuration | None = None
     """Count: within this time; default 10m."""
 
 
@@ -191,13 +208,7 @@ class Objective(ApiModel):
     """What kind of harm a breach does: QualityDegradation, Hallucination, PolicyViolation or Pipeline."""
     indicator: IndicatorRef
     """What is measured."""
-    target: (
-        Annotated[
-            Percent,
-            Field(json_schema_extra={"pattern": r"^([1-9][0-9]?|[0-9]\.[0-9]{1,6}|[1-9][0-9]\.[0-9]{1,6})%$"}),
-        ]
-        | None
-    ) = None
+    target: TargetPercent | None = None
     """The share of judged answers that must be good, above 0% and below 100%; with detector Sequential."""
     detector: Detector
     """How a breach is found."""
@@ -349,6 +360,11 @@ class AIServiceSpec(ApiModel):
                 "!has(self.fallbacks) || size(self.fallbacks) == 0 || has(self.traffic)",
                 "fallbacks need traffic.routes: which route should send traffic to them?",
             ),
+            (
+                "!has(self.fallbacks) || !has(self.traffic) || self.fallbacks.all(f, !has(f.backend) "
+                "|| self.traffic.routes.all(r, r.primary.name != f.backend.name || r.primary.port != f.backend.port))",
+                "a fallback's backend is the primary backend of a route: name another Service or port",
+            ),
         )
     }
 
@@ -457,6 +473,14 @@ class AIServiceStatus(ApiModel):
 class AIService(Resource):
     """An AI service under Firebreak's watch."""
 
+    model_config = {
+        "json_schema_extra": cel(
+            (
+                "self.metadata.name.size() <= 52 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+                "metadata.name must be at most 52 of a-z, 0-9 and -, since incidents and snapshots are named after it",
+            ),
+        )
+    }
     crd: ClassVar = Crd(
         plural="aiservices",
         short_names=("ais",),

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from firebreak.api.v1alpha1.model import AGE, ApiModel, Column, Crd, Resource
+from firebreak.api.v1alpha1.model import AGE, ApiModel, Column, Crd, Resource, cel
 
 
 class FirebreakControlSpec(ApiModel):
@@ -19,6 +19,9 @@ class FirebreakControlSpec(ApiModel):
 class FirebreakControl(Resource):
     """The installation's switch; only the object named `firebreak` counts."""
 
+    model_config = {
+        "json_schema_extra": cel(("self.metadata.name == 'firebreak'", "metadata.name must be firebreak: there is one"))
+    }
     crd: ClassVar = Crd(
         plural="firebreakcontrols",
         short_names=("fbc",),

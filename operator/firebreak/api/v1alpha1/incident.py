@@ -44,6 +44,10 @@ class AIIncidentSpec(ApiModel):
     model_config = {
         "json_schema_extra": cel(
             ("self.service == oldSelf.service", "service cannot be changed: declare another incident"),
+            (
+                "!has(oldSelf.resolution) || (has(self.resolution) && self.resolution == oldSelf.resolution)",
+                "resolution cannot be changed once it is set: declare another incident",
+            ),
         )
     }
 
@@ -62,8 +66,8 @@ class AIIncidentSpec(ApiModel):
     release: bool = False
     """Give back now, by the policy's ramp, without waiting for the policy's proof."""
     resolution: Resolution | None = None
-    """KnownGoodAccepted: the known-good revision stays, the incident is over. FalseAlarm: undo everything, lift the
-    quarantine, the incident is over."""
+    """Either gives back all that can be given back, and ends the incident. KnownGoodAccepted: the known-good revision
+    stays, the bad one stays out. FalseAlarm: the quarantine is lifted too, so that you can deploy the revision again."""
 
 
 class Phase(StrEnum):
@@ -134,7 +138,9 @@ class Action(ApiModel):
     """One step taken, with intent, effect and proof."""
 
     id: Annotated[str, Field(max_length=63)]
-    """Unique in the incident: the step's number and kind."""
+    """Unique in the incident: ladder, step and kind."""
+    ladder: int
+    """The ladder of the policy, from 0."""
     step: int
     """The step of the ladder, from 0."""
     kind: ActionKind
@@ -199,6 +205,8 @@ class BreachedObjective(ApiModel):
     """The numbers in words."""
     breached: bool = True
     """Whether it is breached now."""
+    cleared_at: Time | None = None
+    """Since when it is met again."""
 
 
 class TimelineEntry(ApiModel):
@@ -225,6 +233,19 @@ class Page(ApiModel):
     """When it was last said; repeated until acknowledged or no longer so."""
     times: int = 1
     """How often it was said."""
+
+
+class Closing(ApiModel):
+    """Why the incident is ending; everything that can be given back is being given back."""
+
+    at: Time
+    """Since when."""
+    reason: Annotated[str, Field(max_length=64)]
+    """One word for programs."""
+    message: Text
+    """Why, in words."""
+    lift_quarantine: bool = False
+    """Whether the bad revision may come back."""
 
 
 class Exposure(ApiModel):
@@ -277,8 +298,12 @@ class AIIncidentStatus(ApiModel):
     """The steps, in the order they were taken."""
     remediated_revision: RevisionId = ""
     """The new revision that is being proven."""
+    failed_revisions: Annotated[tuple[RevisionId, ...], Field(max_length=16)] = ()
+    """New revisions that were tried and did not pass."""
     remediating_since: Time | None = None
     """Since when the proof for giving back is being collected."""
+    closing: Closing | None = None
+    """Why it is ending."""
     page: Page | None = None
     """What people are asked to do."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))] = ()

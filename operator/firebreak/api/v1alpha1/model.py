@@ -61,6 +61,11 @@ def cel(*rules: tuple[str, str]) -> Callable[[dict[str, Any]], None]:
     return add
 
 
+def matching(pattern: str, message: str) -> dict[str, Any]:
+    """A pattern for the CRD whose refusal says what to write, where a schema's `pattern` would only quote itself."""
+    return {"x-kubernetes-validations": [{"rule": f'self.matches(r"{pattern}")', "message": message}]}
+
+
 def list_map(*keys: str) -> dict[str, Any]:
     """Schema extra of a list whose items are told apart by keys, so that server-side apply merges item by item."""
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from firebreak.api.v1alpha1.aiservice import Category, FallbackRole
 from firebreak.api.v1alpha1.model import AGE, ApiModel, Column, Crd, Name, Resource, cel
-from firebreak.api.v1alpha1.quantities import Duration, parse_duration
+from firebreak.api.v1alpha1.quantities import Duration, SomeDuration, parse_duration
 
 
 class Severity(StrEnum):
@@ -88,12 +88,21 @@ class Step(ApiModel):
     """SwitchTraffic: where to."""
     feature: Name | None = None
     """DisableFeature: which."""
-    verify_within: Duration | None = None
+    verify_within: SomeDuration | None = None
     """Within this time the step must be in force and shown to help; else the next one follows, or people are asked."""
 
 
 class Ladder(ApiModel):
     """Steps for some incidents, in order."""
+
+    model_config = {
+        "json_schema_extra": cel(
+            (
+                "self.steps.filter(s, s.action == 'RollBack').size() <= 1",
+                "RollBack may stand once in a ladder: a second one could only return to the same revision",
+            ),
+        )
+    }
 
     when: When | None = None
     """Which incidents; left out: all."""
@@ -106,7 +115,7 @@ class MaxContainments(ApiModel):
 
     count: Annotated[int, Field(ge=1, le=1000)] = 3
     """How many containments; default 3."""
-    per: Duration = parse_duration("24h")
+    per: SomeDuration = parse_duration("24h")
     """Within this time; default 24h."""
 
 
@@ -133,12 +142,12 @@ class Release(ApiModel):
     model_config = {
         "json_schema_extra": cel(
             (
-                "!has(self.ramp) || self.ramp.all(p, p >= 1 && p <= 100)",
-                "ramp is a list of percentages between 1 and 100",
+                "!has(self.ramp) || (self.ramp.isSorted() && self.ramp.all(p, self.ramp.exists_one(q, q == p)))",
+                "ramp must rise with every step, as in [10, 50, 100]",
             ),
             (
-                "!has(self.ramp) || (self.ramp[size(self.ramp) - 1] == 100)",
-                "the last step of ramp must be 100",
+                "!has(self.ramp) || self.ramp[size(self.ramp) - 1] == 100",
+                "the last step of ramp must be 100, or traffic never comes back whole",
             ),
         )
     }
@@ -154,6 +163,21 @@ class Release(ApiModel):
 
 class ContainmentPolicySpec(ApiModel):
     """What to do about which incident."""
+
+    model_config = {
+        "json_schema_extra": cel(
+            (
+                "self.ladders.filter(l, !has(l.when)).size() <= 1 "
+                "&& (self.ladders.all(l, has(l.when)) || !has(self.ladders[size(self.ladders) - 1].when))",
+                "a ladder without when matches every incident, so those after it are never taken: put it last",
+            ),
+            (
+                "!has(self.severity) || size(self.severity) == 0 || (self.severity.filter(s, !has(s.when)).size() <= 1 "
+                "&& (self.severity.all(s, has(s.when)) || !has(self.severity[size(self.severity) - 1].when)))",
+                "a severity without when matches every incident, so those after it are never taken: put it last",
+            ),
+        )
+    }
 
     severity: Annotated[tuple[SeverityRule, ...], Field(max_length=16)] = ()
     """The first match wins; without one P3."""

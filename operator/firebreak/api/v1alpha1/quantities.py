@@ -10,8 +10,13 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
+from firebreak.api.v1alpha1.model import matching
+
 DURATION_PATTERN = r"^([0-9]{1,6}(s|m|h|d)){1,4}$"
 PERCENT_PATTERN = r"^(100|[0-9]{1,2})(\.[0-9]{1,6})?%$"
+SOME_DURATION_PATTERN = r"^([0-9]{1,6}(s|m|h|d)){0,3}[0-9]{0,5}[1-9][0-9]{0,5}(s|m|h|d)([0-9]{1,6}(s|m|h|d)){0,3}$"
+STEP_PATTERN = r"^[0-9]{0,4}[1-9][0-9]{0,4}(s|m)$"
+TARGET_PATTERN = r"^([1-9][0-9]?(\.[0-9]{1,6})?|0\.[0-9]{0,5}[1-9][0-9]{0,5})%$"
 
 _UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1), "s": timedelta(seconds=1)}
 
@@ -49,18 +54,44 @@ def format_percent(ratio: float) -> str:
     return f"{ratio * 100:.6f}".rstrip("0").rstrip(".") + "%"
 
 
+def _written(max_length: int, pattern: str, message: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "maxLength": max_length, **matching(pattern, message)})
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "maxLength": 32}),
+    _written(32, DURATION_PATTERN, "must be a duration in s, m, h and d, such as 90s, 1h30m or 7d"),
 ]
 """A span of time in s, m, h and d, as in `1h30m`."""
+
+SomeDuration = Annotated[
+    Duration,
+    _written(32, SOME_DURATION_PATTERN, "must be a duration above zero in s, m, h and d, such as 90s, 1h30m or 7d"),
+]
+"""A span of time that is not zero."""
+
+StepDuration = Annotated[
+    Duration, _written(8, STEP_PATTERN, "must be whole seconds or minutes, such as 10s, 60s or 5m")
+]
+"""The grid of a detector."""
 
 Percent = Annotated[
     float,
     BeforeValidator(parse_percent),
     PlainSerializer(format_percent, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": PERCENT_PATTERN, "maxLength": 16}),
+    _written(16, PERCENT_PATTERN, "must be a percentage with at most six decimals, such as 99.5%"),
 ]
 """A ratio written as a percentage, as in `99.5%`; a float between 0 and 1 in code."""
+
+TargetPercent = Annotated[
+    Percent,
+    _written(
+        16,
+        TARGET_PATTERN,
+        "must be a percentage above 0% and below 100%, such as 99.5%: "
+        "at 100% every bad answer is a breach, which is what detector Count is for",
+    ),
+]
+"""An objective's target: strictly between 0% and 100%."""

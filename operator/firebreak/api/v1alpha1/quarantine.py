@@ -8,12 +8,22 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from firebreak.api.v1alpha1.model import AGE, ApiModel, Column, Crd, Name, ObjectName, Resource, Text
+from firebreak.api.v1alpha1.model import AGE, ApiModel, Column, Crd, Name, ObjectName, Resource, Text, cel
 from firebreak.api.v1alpha1.references import TargetRef
 
 
 class DeniedField(ApiModel):
     """One field and the value that must not come back."""
+
+    model_config = {
+        "json_schema_extra": cel(
+            (
+                "self.target.kind == 'ConfigMap' ? (has(self.key) && self.key != '') "
+                ": (has(self.container) && self.container != '')",
+                "a ConfigMap needs key, a workload needs container",
+            ),
+        )
+    }
 
     name: Name
     """The revision field's name."""
@@ -29,6 +39,12 @@ class DeniedField(ApiModel):
 
 class QuarantineSpec(ApiModel):
     """Which revision must not come back, and why."""
+
+    model_config = {
+        "json_schema_extra": cel(
+            ("self == oldSelf", "a quarantine cannot be changed: delete it, or declare another one"),
+        )
+    }
 
     service: Name
     """The AIService."""

@@ -7,9 +7,9 @@ It must match exactly one place; core/field_paths.py resolves it.
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
-from firebreak.api.v1alpha1.model import ApiModel, Name, ObjectName, cel
+from firebreak.api.v1alpha1.model import ApiModel, Name, ObjectName, cel, matching
 
 PATH_PATTERN = (
     r"^\$(\.[A-Za-z_][A-Za-z0-9_-]*"
@@ -17,7 +17,18 @@ PATH_PATTERN = (
     r"|\[\?@\.[A-Za-z_][A-Za-z0-9_]*=='[^'\\]{0,253}'\])+$"
 )
 
-FieldPath = Annotated[str, Field(min_length=3, max_length=512, pattern=PATH_PATTERN)]
+FieldPath = Annotated[
+    str,
+    Field(min_length=3, max_length=512, pattern=PATH_PATTERN),
+    WithJsonSchema(
+        {"type": "string", "minLength": 3, "maxLength": 512}
+        | matching(
+            PATH_PATTERN,
+            "must be a path of $, .name, ['name'] and [?@.key=='literal'] that names one place, such as "
+            "$.spec.template.spec.containers[?@.name=='server'].image or $.data['system.txt']",
+        )
+    ),
+]
 """One place in an object, in the declared subset of JSONPath."""
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from firebreak.api.v1alpha1.model import (
     AGE,
@@ -14,8 +14,11 @@ from firebreak.api.v1alpha1.model import (
     Resource,
     cel,
     list_map,
+    matching,
 )
-from firebreak.api.v1alpha1.quantities import Duration, parse_duration
+from firebreak.api.v1alpha1.quantities import SomeDuration, parse_duration
+
+URL_PATTERN = r"^https?://[^\s?#]+$"
 
 
 class SecretKey(ApiModel):
@@ -39,6 +42,15 @@ class BasicAuth(ApiModel):
 class Tls(ApiModel):
     """How the endpoint's certificate is checked."""
 
+    model_config = {
+        "json_schema_extra": cel(
+            (
+                "!(has(self.ca) && self.insecureSkipVerify)",
+                "ca is of no use with insecureSkipVerify: give one of them",
+            ),
+        )
+    }
+
     ca: SecretKey | None = None
     """A CA bundle in PEM; default: the system's."""
     insecure_skip_verify: bool = False
@@ -51,12 +63,23 @@ class MetricSourceSpec(ApiModel):
     model_config = {
         "json_schema_extra": cel(
             ("!(has(self.bearerToken) && has(self.basicAuth))", "give bearerToken or basicAuth, not both"),
+            (
+                "!(has(self.tls.ca) || self.tls.insecureSkipVerify) || self.url.startsWith('https://')",
+                "tls needs an https URL",
+            ),
         )
     }
 
-    url: Annotated[str, Field(min_length=8, max_length=2048, pattern=r"^https?://[^\s?#]+$")]
+    url: Annotated[
+        str,
+        Field(min_length=8, max_length=2048, pattern=URL_PATTERN),
+        WithJsonSchema(
+            {"type": "string", "minLength": 8, "maxLength": 2048}
+            | matching(URL_PATTERN, "must be an http or https URL without query, such as http://prometheus:9090")
+        ),
+    ]
     """Base URL, without /api/v1."""
-    timeout: Duration = parse_duration("10s")
+    timeout: SomeDuration = parse_duration("10s")
     """How long one query may take; default 10s."""
     tenant: Annotated[str, Field(max_length=253)] | None = None
     """Sent as X-Scope-OrgID, for Mimir and Cortex."""

@@ -1,0 +1,65 @@
+"""Could the revision that serves be the cause, and could a rollback help?
+
+Asked by `decide` before a RollBack.
+By time: a revision that has been proven is not the cause of what begins now, and a change cannot be the cause of what
+began before it. Thin knowledge never rolls back: the answer is then a reason to skip.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from firebreak.core.commands import Reason
+from firebreak.core.revision import RevisionFacts, Snapshot, changes
+
+SLACK = timedelta(seconds=30)
+"""An onset is an estimate on a grid, and a change is seen late: this much overlap still counts as "after"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attributed:
+    """The change is a suspect: this revision is the one to go back to."""
+
+    known_good: Snapshot
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotAttributed:
+    """A rollback is not called for."""
+
+    reason: Reason
+    because: str
+
+
+def attribution(facts: RevisionFacts, onset: datetime | None, step: timedelta) -> Attributed | NotAttributed:
+    """Hold the revision that serves against the known-good one and the time at which it began to serve."""
+    if facts.current is None or facts.since is None:
+        return NotAttributed(reason=Reason.CANNOT_COMPILE, because=facts.problem or "the revision cannot be read")
+    if facts.known_good is None:
+        return NotAttributed(
+            reason=Reason.NO_KNOWN_GOOD, because="no revision has been proven good yet, so there is none to go back to"
+        )
+    if facts.known_good.digest == facts.current.digest:
+        return NotAttributed(
+            reason=Reason.NO_REVISION_CHANGE,
+            because=f"no revision change precedes the onset: {facts.current.name} is the known-good revision and has "
+            f"served since {facts.since:%Y-%m-%d %H:%M:%SZ}",
+        )
+    if onset is not None and onset + SLACK + step < facts.since:
+        return NotAttributed(
+            reason=Reason.CHANGE_AFTER_ONSET,
+            because=f"it began at {onset:%H:%M:%SZ}, before revision {facts.current.name} came at "
+            f"{facts.since:%H:%M:%SZ}",
+        )
+    if not facts.current.rollbackable:
+        return NotAttributed(
+            reason=Reason.NOT_ROLLBACKABLE,
+            because=f"revision {facts.current.name} is marked firebreak.dev/rollbackable: false",
+        )
+    changed = changes(facts.known_good, facts.current, facts.since)
+    named = " and ".join(f"{c.field} ({c.before} -> {c.after})" for c in changed)
+    return Attributed(
+        known_good=facts.known_good,
+        because=f"it began after {named} changed at {facts.since:%H:%M:%SZ}; "
+        f"{facts.known_good.name} is the last revision proven good",
+    )

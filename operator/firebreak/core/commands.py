@@ -1,0 +1,254 @@
+"""What can be decided about a service, each with its reason in words.
+
+`decide` answers with these; core/record.py writes them into the incident, app/actuator.py carries out what the record
+then says. A command that is recorded twice changes nothing the second time.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
+
+from firebreak.api.v1alpha1.incident import Action, BreachedObjective, Exposure, FieldWrite, Outcome, Suspect
+from firebreak.api.v1alpha1.policy import Severity
+
+
+class Reason(StrEnum):
+    """Why, in one word: shown in Events, conditions, timeline, logs and metrics alike."""
+
+    BREACH_SUSPECTED = "BreachSuspected"  # evidence of tier Suspected opened the incident
+    BREACH_CONFIRMED = "BreachConfirmed"  # evidence of tier Confirmed
+    DECLARED_BY_PERSON = "DeclaredByPerson"  # a person created the incident
+    OBJECTIVE_JOINED = "ObjectiveJoined"  # one more objective is breached
+    LADDER_SWITCHED = "LadderSwitched"  # a worse category asks for another ladder
+    EVIDENCE_REACHED = "EvidenceReached"  # a step is taken: the evidence it needs is there
+    NOT_RECOVERED = "NotRecovered"  # a step is taken: the one before it did not help
+    REQUESTED_BY_PERSON = "RequestedByPerson"  # a step is taken, or control given back, because a person said so
+    NO_KNOWN_GOOD = "NoKnownGood"  # RollBack skipped: no revision has been proven yet
+    NO_REVISION_CHANGE = "NoRevisionChange"  # RollBack skipped: what serves is the known-good revision
+    CHANGE_AFTER_ONSET = "ChangeAfterOnset"  # RollBack skipped: it was bad before the revision changed
+    NOT_ROLLBACKABLE = "NotRollbackable"  # RollBack skipped: a target says it must not be rolled back
+    ROLLED_BACK_ALREADY = "RolledBackAlready"  # RollBack skipped: at most one per incident
+    FALLBACK_NOT_READY = "FallbackNotReady"  # SwitchTraffic skipped: it could not serve
+    NOT_DECLARED = "NotDeclared"  # a step skipped: the service does not declare what it needs
+    CANNOT_COMPILE = "CannotCompile"  # a step skipped: a declared place does not match one place in the object
+    ALREADY_SO = "AlreadySo"  # a step skipped: everything that it would set stands already
+    OBSERVING = "Observing"  # mode Observe: the step would have been taken
+    IN_FORCE = "InForce"  # the effect of a step was seen
+    NOT_IN_FORCE = "NotInForce"  # the effect of a step was not seen in time
+    TRAFFIC_MOVED = "TrafficMoved"  # contained: the failing answers reach nobody
+    OBJECTIVE_RECOVERED = "ObjectiveRecovered"  # contained: fresh evidence says so
+    RECOVERED_BY_ITSELF = "RecoveredByItself"  # over without any containment
+    EVIDENCE_THIN = "EvidenceThin"  # cannot tell whether a step helped
+    LADDER_EXHAUSTED = "LadderExhausted"  # there is no further step
+    NO_LADDER = "NoLadder"  # the policy has none for this category
+    POLICY_MISSING = "PolicyMissing"  # the service names a policy that does not exist
+    WRITE_BLOCKED = "WriteBlocked"  # a write was refused, or someone else changed the place
+    COOLDOWN = "Cooldown"  # held: too soon after the last incident
+    MAX_CONTAINMENTS = "MaxContainments"  # held: too many within the time
+    PAUSED = "Paused"  # held: the whole installation is paused
+    SUSPENDED = "Suspended"  # held: the service is suspended
+    TARGET_CONFLICT = "TargetConflict"  # held: another service claims the same place
+    TARGET_NOT_ALLOWED = "TargetNotAllowed"  # held: a place outside this installation's reach
+    FIX_SEEN = "FixSeen"  # what proves the fix is there: proof is collected
+    FIX_FAILED = "FixFailed"  # the fix did not pass: back to containment
+    GIVING_BACK = "GivingBack"  # a share of what was taken is given back
+    GIVEN_BACK = "GivenBack"  # all of it stands as it was
+    LEFT_AS_CHANGED = "LeftAsChanged"  # not given back: someone else has changed it since
+    FIX_PROVEN = "FixProven"  # over: the fix passed
+    KNOWN_GOOD_ACCEPTED = "KnownGoodAccepted"  # over: a person keeps the known-good revision
+    FALSE_ALARM = "FalseAlarm"  # over: a person says it was none
+    SERVICE_GONE = "ServiceGone"  # over: the AIService was deleted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenIncident:
+    """Begin the record of an incident; also for one that a person created."""
+
+    number: int
+    severity: Severity
+    category: str
+    objectives: tuple[BreachedObjective, ...]
+    suspects: tuple[Suspect, ...]
+    onset: datetime | None
+    ladder: int | None
+    reason: Reason
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateEvidence:
+    """Bring what is known of the incident's objectives up to date; `because` is empty when people need not hear it."""
+
+    objectives: tuple[BreachedObjective, ...]
+    exposure: Exposure
+    reason: Reason = Reason.OBJECTIVE_JOINED
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchLadder:
+    """A worse category asks for other steps; what is in force stays."""
+
+    category: str
+    severity: Severity
+    ladder: int | None
+    reason: Reason
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeStep:
+    """Record the intent of a step; the actuator does the rest."""
+
+    action: Action
+    reason: Reason
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkipStep:
+    """Record that a step cannot help, or (phase WouldDo) what it would have been."""
+
+    action: Action
+    reason: Reason
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeeInForce:
+    """The effect of an action was seen."""
+
+    action_id: str
+    reason: Reason
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """An action was shown to help, or not."""
+
+    action_id: str
+    outcome: Outcome
+    reason: Reason
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retarget:
+    """Change what an action wants to stand in its places: a share given back, all of it, or contained again."""
+
+    action_id: str
+    writes: tuple[FieldWrite, ...]
+    given_back: int
+    reason: Reason
+    because: str
+    undo: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeeGivenBack:
+    """The share given back was seen in force."""
+
+    action_id: str
+    reason: Reason
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeginRemedy:
+    """What proves the fix is there; proof is collected from now on."""
+
+    revision: str
+    reason: Reason
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbandonRemedy:
+    """The fix did not pass (`failed`), or what served as proof is gone again."""
+
+    revision: str
+    failed: bool
+    reason: Reason
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskPeople:
+    """Hold, and page until someone has it or it is no longer so."""
+
+    reason: Reason
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopAsking:
+    """What was asked of people is no longer so."""
+
+    reason: Reason
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeginClosing:
+    """The incident is to end: from now on everything that can be given back is given back."""
+
+    reason: Reason
+    because: str
+    lift_quarantine: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolve:
+    """The incident is over, and nothing is left to give back."""
+
+    reason: Reason
+    because: str
+
+
+Command: TypeAlias = (
+    OpenIncident
+    | UpdateEvidence
+    | SwitchLadder
+    | TakeStep
+    | SkipStep
+    | SeeInForce
+    | Judge
+    | Retarget
+    | SeeGivenBack
+    | BeginRemedy
+    | AbandonRemedy
+    | AskPeople
+    | StopAsking
+    | BeginClosing
+    | Resolve
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to do now, and when to look again even if nothing changes."""
+
+    commands: tuple[Command, ...] = ()
+    wake_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concern:
+    """Something that people should be asked about as long as it is so."""
+
+    reason: Reason
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """The answer of one of the questions that `decide` asks in turn: commands end the turn, the rest is gathered."""
+
+    commands: tuple[Command, ...] = ()
+    wake_at: datetime | None = None
+    concern: Concern | None = None
+
+
+NOTHING = Move()

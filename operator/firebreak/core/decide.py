@@ -1,0 +1,137 @@
+"""What to do next about one service: the one decision function.
+
+Live operation, drills and backtests call it with everything it may look at and the time; it reads nothing else.
+It answers with commands, each with its reason, and is called again as soon as they are recorded: a turn is one move.
+What must stay true:
+- Inconclusive and Error contain nothing and give nothing back.
+- A step is taken only when the one before it has been judged, or is not expected to cure anything.
+- Whatever is held or awaited says so, and when to look again.
+"""
+
+from datetime import datetime
+
+from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncident, Exposure, Phase
+from firebreak.core import containment, release
+from firebreak.core.commands import (
+    Command,
+    Concern,
+    Decision,
+    Move,
+    Reason,
+    SeeGivenBack,
+    SeeInForce,
+    SwitchLadder,
+    UpdateEvidence,
+)
+from firebreak.core.evidence import categories_of, merged
+from firebreak.core.observations import Failed, InForce
+from firebreak.core.opening import opening
+from firebreak.core.paging import page
+from firebreak.core.severity import ladder_of, severity_of, worst
+from firebreak.core.situation import Situation
+
+
+def decide(s: Situation, now: datetime) -> Decision:
+    """The next move for this service."""
+    incident = s.incident
+    if incident is None or incident.status.detected_at is None:
+        return _decided(opening(s, now))
+    if incident.status.phase is Phase.RESOLVED:
+        return Decision()
+    if incident.status.closing is not None:
+        return _first_that_acts((_blocked(incident), release.close(incident.status)), incident, now)
+    moves = (
+        release.by_person(incident),
+        _join(s, incident, now),
+        _see(s, incident),
+        containment.judge(s, incident.status, now),
+        containment.advance(s, incident, now),
+        release.next_move(s, incident, now),
+        _blocked(incident),
+        _failed_fix(incident),
+    )
+    return _first_that_acts(moves, incident, now)
+
+
+def _first_that_acts(moves: tuple[Move, ...], incident: AIIncident, now: datetime) -> Decision:
+    for move in moves:
+        if move.commands:
+            return _decided(move)
+    concern = next((m.concern for m in moves if m.concern), None)
+    paged = page(incident, concern, now)
+    wakes = [m.wake_at for m in (*moves, paged) if m.wake_at]
+    return Decision(commands=paged.commands, wake_at=min(wakes, default=None))
+
+
+def _decided(move: Move) -> Decision:
+    return Decision(commands=move.commands, wake_at=move.wake_at)
+
+
+def _join(s: Situation, incident: AIIncident, now: datetime) -> Move:
+    """Bring the incident's objectives up to date; a worse category asks for its own ladder."""
+    status = incident.status
+    objectives = merged(status.objectives, s, now)
+    before = {o.name: (o.tier, o.breached) for o in status.objectives}
+    if {o.name: (o.tier, o.breached) for o in objectives} != before:
+        told = [
+            f"{o.name} is breached ({o.tier}): {o.because}" if o.breached else f"{o.name} is met again"
+            for o in objectives
+            if before.get(o.name) != (o.tier, o.breached)
+        ]
+        exposure = Exposure(bad_answers=s.bad_answers, segments=s.worse_segments[:16])
+        return Move(
+            commands=(UpdateEvidence(objectives=objectives, exposure=exposure, because="; ".join(told)[:1024]),)
+        )
+    if status.category is None or incident.spec.category is not None:
+        return Move()
+    category = worst(status.policy, categories_of(objectives) | {status.category})
+    if category is status.category:
+        return Move()
+    severity = severity_of(status.policy, category)
+    switched = SwitchLadder(
+        category=category,
+        severity=severity,
+        ladder=ladder_of(status.policy, category),
+        reason=Reason.LADDER_SWITCHED,
+        because=f"{category} is worse than {status.category}: severity {severity}; what is in force stays",
+    )
+    return Move(commands=(switched,))
+
+
+def _see(s: Situation, incident: AIIncident) -> Move:
+    """See what was written come into force."""
+    commands: list[Command] = []
+    concern = None
+    for action in incident.status.actions:
+        effect = s.effects.get(action.id)
+        if action.phase is ActionPhase.APPLIED and isinstance(effect, InForce):
+            because = f"{action.kind} is in force: {effect.because}"[:1024]
+            commands.append(SeeInForce(action_id=action.id, reason=Reason.IN_FORCE, because=because))
+        elif is_share_awaited(action) and isinstance(effect, InForce):
+            because = f"{action.given_back}% of traffic is on the primary: {effect.because}"[:1024]
+            commands.append(SeeGivenBack(action_id=action.id, reason=Reason.IN_FORCE, because=because))
+        if isinstance(effect, Failed) and action.phase in (ActionPhase.APPLIED, ActionPhase.IN_FORCE):
+            concern = Concern(reason=Reason.NOT_IN_FORCE, because=f"{action.kind}: {effect.because}")
+    return Move(commands=tuple(commands), concern=concern)
+
+
+def is_share_awaited(action: Action) -> bool:
+    """Whether a share of traffic was given back and has not been seen in force yet."""
+    return action.phase is ActionPhase.IN_FORCE and action.given_back > 0 and action.given_back_at is None
+
+
+def _blocked(incident: AIIncident) -> Move:
+    """Ask people about a write that was refused, or a place that someone else has changed."""
+    for action in incident.status.actions:
+        if action.phase is ActionPhase.BLOCKED:
+            return Move(concern=Concern(reason=Reason.WRITE_BLOCKED, because=f"{action.kind}: {action.message}"))
+    return Move()
+
+
+def _failed_fix(incident: AIIncident) -> Move:
+    """A fix that did not pass needs another one."""
+    failed = incident.status.failed_revisions
+    if not failed or incident.status.remediating_since is not None:
+        return Move()
+    because = f"revision {failed[-1]} did not pass; deploy another revision"
+    return Move(concern=Concern(reason=Reason.FIX_FAILED, because=because))

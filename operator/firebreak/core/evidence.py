@@ -1,0 +1,90 @@
+"""How strong is the evidence against a service, and which objectives speak?
+
+Asked by `decide`. Only what is breached speaks; Inconclusive and Error say nothing in either direction.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from firebreak.api.v1alpha1.aiservice import AIServiceSpec, Category, Objective
+from firebreak.api.v1alpha1.incident import AIIncidentStatus, BreachedObjective
+from firebreak.api.v1alpha1.policy import Evidence
+from firebreak.core.situation import Situation
+from firebreak.core.verdict import Finding, RecoveryFinding, Tier, Verdict
+
+TIER_OF = {Evidence.SUSPECTED: Tier.SUSPECTED, Evidence.CONFIRMED: Tier.CONFIRMED}
+
+
+def speaking(s: Situation, after: datetime | None = None) -> tuple[BreachedObjective, ...]:
+    """The objectives breached at tier Suspected or above.
+
+    What a detector still holds against the service from before the last incident ended is no news: it counts only when
+    its onset is later.
+    """
+    news = []
+    for objective in s.spec.objectives:
+        verdict = s.verdicts.get(objective.name)
+        if verdict is None or not verdict.reaches(Tier.SUSPECTED):
+            continue
+        if after and verdict.onset and verdict.onset.at <= after and not _renewed(s, objective):
+            continue
+        news.append(breached(objective, verdict))
+    return tuple(news)
+
+
+def _renewed(s: Situation, objective: Objective) -> bool:
+    fresh = s.recoveries.get(objective.name)
+    return fresh is not None and fresh.finding is RecoveryFinding.NOT_HELPED
+
+
+def breached(objective: Objective, verdict: Verdict) -> BreachedObjective:
+    """The objective as the incident records it."""
+    return BreachedObjective(
+        name=objective.name,
+        category=objective.category,
+        tier=verdict.tier.label,
+        rate=verdict.estimate if objective.target is not None else None,
+        onset=verdict.onset.at if verdict.onset else None,
+        because=verdict.because[:1024],
+    )
+
+
+def merged(known: tuple[BreachedObjective, ...], s: Situation, now: datetime) -> tuple[BreachedObjective, ...]:
+    """The incident's objectives brought up to date; the first onset and the strongest tier stay."""
+    by_name = {o.name: o for o in known}
+    for new in speaking(s):
+        old = by_name.get(new.name)
+        if old is not None:
+            new = new.model_copy(update={"onset": old.onset or new.onset, "tier": max(old.tier, new.tier, key=_rank)})
+        by_name[new.name] = new
+    for name, old in by_name.items():
+        verdict = s.verdicts.get(name)
+        if verdict is not None and verdict.finding is Finding.MET and old.breached:
+            by_name[name] = old.model_copy(update={"breached": False, "cleared_at": now})
+    return tuple(by_name.values())
+
+
+def _rank(tier: str) -> int:
+    return next((t.value for t in Tier if t.label == tier), 0)
+
+
+def strongest(s: Situation, status: AIIncidentStatus) -> Tier:
+    """The strongest evidence now among the incident's objectives."""
+    names = {o.name for o in status.objectives}
+    tiers = [v.tier for n, v in s.verdicts.items() if n in names and v.finding is Finding.BREACHED]
+    return max(tiers, default=Tier.NONE)
+
+
+def is_gauge(spec: AIServiceSpec, name: str) -> bool:
+    """Whether the objective is a gauge: it speaks of a pipeline, not of answers, so no fold judges it."""
+    return any(o.name == name and o.indicator.gauge is not None for o in spec.objectives)
+
+
+def categories_of(objectives: Iterable[BreachedObjective]) -> set[Category]:
+    """The categories of the objectives that are breached."""
+    return {o.category for o in objectives if o.breached}
+
+
+def onset_of(objectives: Iterable[BreachedObjective]) -> datetime | None:
+    """The earliest beginning."""
+    return min((o.onset for o in objectives if o.onset), default=None)

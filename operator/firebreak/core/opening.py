@@ -1,0 +1,51 @@
+"""When does an incident begin, and what is known of it then?
+
+Asked by `decide` while a service has no open incident, or one that a person has just created.
+"""
+
+from datetime import datetime
+
+from firebreak.api.v1alpha1.aiservice import Category
+from firebreak.api.v1alpha1.incident import Suspect
+from firebreak.core.commands import Move, OpenIncident, Reason
+from firebreak.core.evidence import categories_of, onset_of, speaking
+from firebreak.core.revision import RevisionFacts, changes
+from firebreak.core.severity import ladder_of, severity_of, worst
+from firebreak.core.situation import Situation
+from firebreak.core.verdict import Tier
+
+
+def opening(s: Situation, now: datetime) -> Move:
+    """Open when an objective is breached at tier Suspected or above, or when a person says so."""
+    declared = s.incident.spec if s.incident else None
+    objectives = speaking(s, s.last_resolved)
+    if declared is None and (not objectives or s.spec.suspend):
+        return Move()
+    categories = categories_of(objectives)
+    if declared and declared.category:
+        categories = categories | {declared.category}
+    category = worst(s.policy, categories or {Category.QUALITY_DEGRADATION})
+    words = "; ".join(f"{o.name}: {o.because}" for o in objectives)
+    confirmed = any(s.verdicts[o.name].reaches(Tier.CONFIRMED) for o in objectives)
+    reason = Reason.BREACH_CONFIRMED if confirmed else Reason.BREACH_SUSPECTED
+    if declared is not None:
+        reason, words = Reason.DECLARED_BY_PERSON, declared.description or words or "declared by a person"
+    opened = OpenIncident(
+        number=s.incident_count + 1,
+        severity=(declared.severity if declared else None) or severity_of(s.policy, category),
+        category=category,
+        objectives=objectives,
+        suspects=suspects(s.revision),
+        onset=onset_of(objectives) or (now if declared else None),
+        ladder=ladder_of(s.policy, category),
+        reason=reason,
+        because=words[:1024],
+    )
+    return Move(commands=(opened,))
+
+
+def suspects(facts: RevisionFacts) -> tuple[Suspect, ...]:
+    """What differs from the last revision proven good."""
+    if facts.current is None or facts.known_good is None or facts.since is None:
+        return ()
+    return changes(facts.known_good, facts.current, facts.since)

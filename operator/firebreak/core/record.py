@@ -1,0 +1,197 @@
+"""How a command, or what came of a write, changes the record of an incident.
+
+Asked by app/loop.py before anything is done: what is to be written to the cluster stands here first.
+Pure, and idempotent where it matters: the phase is derived from the rest, never set on its own.
+"""
+
+from datetime import datetime
+from typing import assert_never
+
+from firebreak.api.v1alpha1.aiservice import Category, Mode
+from firebreak.api.v1alpha1.incident import (
+    Action,
+    ActionPhase,
+    AIIncidentStatus,
+    Closing,
+    FieldWrite,
+    Page,
+    Phase,
+    TimelineEntry,
+)
+from firebreak.api.v1alpha1.policy import ContainmentPolicySpec
+from firebreak.api.v1alpha1.references import PolicyRef
+from firebreak.core.commands import (
+    AbandonRemedy,
+    AskPeople,
+    BeginClosing,
+    BeginRemedy,
+    Command,
+    Judge,
+    OpenIncident,
+    Reason,
+    Resolve,
+    Retarget,
+    SeeGivenBack,
+    SeeInForce,
+    SkipStep,
+    StopAsking,
+    SwitchLadder,
+    TakeStep,
+    UpdateEvidence,
+)
+from firebreak.core.containment import is_contained
+from firebreak.core.proof import ACTIVE
+
+TIMELINE_LIMIT = 200
+_KEPT_HEAD = 50
+
+
+def begun(
+    command: OpenIncident,
+    policy: ContainmentPolicySpec | None,
+    ref: PolicyRef,
+    mode: Mode,
+    revision: str,
+    now: datetime,
+) -> AIIncidentStatus:
+    """The record of a new incident, with a copy of the policy in force."""
+    status = AIIncidentStatus(
+        mode=mode,
+        category=Category(command.category),
+        severity=command.severity,
+        summary=_summary(command),
+        detected_at=now,
+        onset=command.onset,
+        revision=revision[:63],
+        objectives=command.objectives,
+        suspects=command.suspects,
+        policy_ref=ref,
+        policy=policy,
+        ladder=command.ladder,
+    )
+    return _told(status, command.reason, command.because, now)
+
+
+def _summary(command: OpenIncident) -> str:
+    what = ", ".join(o.name for o in command.objectives) or "declared by a person"
+    changed = " and ".join(s.field for s in command.suspects)
+    return f"{command.severity} {command.category}: {what}" + (f"; suspect: {changed} changed" if changed else "")
+
+
+def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIIncidentStatus:
+    """The record after this command."""
+    match command:
+        case OpenIncident():
+            raise ValueError("an incident is opened by begun()")
+        case UpdateEvidence():
+            changes = {"objectives": command.objectives, "exposure": command.exposure}
+        case SwitchLadder():
+            changes = {
+                "category": Category(command.category),
+                "severity": command.severity,
+                "ladder": command.ladder,
+            }
+        case TakeStep() | SkipStep():
+            if any(a.id == command.action.id for a in status.actions):
+                return status
+            changes = {"actions": (*status.actions, command.action)}
+        case SeeInForce():
+            changes = _with(status, command.action_id, phase=ActionPhase.IN_FORCE, in_force_at=now, message="")
+        case Judge():
+            changes = _with(status, command.action_id, outcome=command.outcome, proven_at=now)
+            if command.outcome == "Recovered" and status.contained_at is None:
+                changes["contained_at"] = now
+        case Retarget():
+            more = {"phase": ActionPhase.UNDOING} if command.undo else {}
+            changes = _with(
+                status,
+                command.action_id,
+                writes=command.writes,
+                given_back=command.given_back,
+                given_back_at=None,
+                message="",
+                **more,
+            )
+        case SeeGivenBack():
+            changes = _with(status, command.action_id, given_back_at=now)
+        case BeginRemedy():
+            changes = {"remediated_revision": command.revision[:63], "remediating_since": now}
+        case AbandonRemedy():
+            failed = status.failed_revisions
+            if command.failed and command.revision and command.revision not in failed:
+                failed = (*failed, command.revision)[-16:]
+            changes = {"remediated_revision": "", "remediating_since": None, "failed_revisions": failed}
+        case AskPeople():
+            changes = {"page": _page(status.page, command, now)}
+        case StopAsking():
+            changes = {"page": None}
+        case BeginClosing():
+            if status.closing is not None:
+                return status
+            closing = Closing(
+                at=now, reason=command.reason, message=command.because, lift_quarantine=command.lift_quarantine
+            )
+            changes = {"closing": closing, "page": None}
+        case Resolve():
+            kept = tuple(
+                a.model_copy(update={"phase": ActionPhase.KEPT, "ended_at": now}) if a.phase in ACTIVE else a
+                for a in status.actions
+            )
+            changes = {"resolved_at": now, "actions": kept, "page": None}
+        case _:
+            assert_never(command)
+    changed = status.model_copy(update=changes)
+    return _told(changed, command.reason, command.because, now) if command.because else _derived(changed)
+
+
+def _page(page: Page | None, command: AskPeople, now: datetime) -> Page:
+    if page is None or page.reason != command.reason:
+        return Page(since=now, reason=command.reason, message=command.because, repeated_at=now)
+    return page.model_copy(update={"message": command.because, "repeated_at": now, "times": page.times + 1})
+
+
+def _with(status: AIIncidentStatus, action_id: str, **changes: object) -> dict[str, object]:
+    return {"actions": tuple(a.model_copy(update=changes) if a.id == action_id else a for a in status.actions)}
+
+
+def with_action(status: AIIncidentStatus, action: Action) -> AIIncidentStatus:
+    """The record with this action in place of the one with its id."""
+    return _derived(
+        status.model_copy(update={"actions": tuple(action if a.id == action.id else a for a in status.actions)})
+    )
+
+
+def with_entry(status: AIIncidentStatus, reason: Reason, message: str, now: datetime) -> AIIncidentStatus:
+    """The record with one more line in its timeline."""
+    return _told(status, reason, message, now)
+
+
+def landed(write: FieldWrite) -> FieldWrite:
+    """The write after what it wants was seen in the cluster."""
+    return write.model_copy(update={"landed": True, "last": write.desired})
+
+
+def _told(status: AIIncidentStatus, reason: Reason, message: str, now: datetime) -> AIIncidentStatus:
+    entries = (*status.timeline, TimelineEntry(at=now, reason=reason, message=message[:1024]))
+    if len(entries) > TIMELINE_LIMIT:
+        entries = (*entries[:_KEPT_HEAD], *entries[len(entries) - TIMELINE_LIMIT + _KEPT_HEAD :])
+    return _derived(status.model_copy(update={"timeline": entries}))
+
+
+def _derived(status: AIIncidentStatus) -> AIIncidentStatus:
+    return status.model_copy(update={"phase": phase_of(status)})
+
+
+def phase_of(status: AIIncidentStatus) -> Phase:
+    """Where the incident stands, from what the record says."""
+    if status.resolved_at is not None:
+        return Phase.RESOLVED
+    if status.page is not None:
+        return Phase.AWAITING_HUMAN
+    if status.closing is not None or status.remediating_since is not None:
+        return Phase.REMEDIATING
+    if is_contained(status):
+        return Phase.CONTAINED
+    if any(a.phase in ACTIVE for a in status.actions):
+        return Phase.CONTAINING
+    return Phase.DETECTED

@@ -1,0 +1,65 @@
+"""Everything that `decide` looks at, gathered by app/observe.py (live), a drill or a backtest.
+
+Plain values: nothing in here can be asked for more.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from firebreak.api.v1alpha1 import AIIncident
+from firebreak.api.v1alpha1.aiservice import AIServiceSpec
+from firebreak.api.v1alpha1.policy import ContainmentPolicySpec
+from firebreak.api.v1alpha1.references import TargetRef
+from firebreak.core.commands import Reason
+from firebreak.core.objectives import ServiceKey
+from firebreak.core.observations import Effect
+from firebreak.core.ports import KubeObject
+from firebreak.core.revision import RevisionFacts
+from firebreak.core.verdict import RecoveryVerdict, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Something that forbids containments of this service now, whatever the evidence says."""
+
+    reason: Reason
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastContainment:
+    """An earlier incident of the service in which Firebreak acted on what users get."""
+
+    incident: str
+    at: datetime
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """One service at one moment."""
+
+    service: ServiceKey
+    spec: AIServiceSpec
+    incident_count: int
+    policy: ContainmentPolicySpec | None
+    verdicts: Mapping[str, Verdict]
+    revision: RevisionFacts
+    responder: str
+    """The Service name of Firebreak's static responder, as routes name it."""
+    incident: AIIncident | None = None
+    recoveries: Mapping[str, RecoveryVerdict] = field(default_factory=dict)
+    """By objective: the fresh fold that core/proof.py asked for."""
+    exposed: bool | None = None
+    """Whether the primary has given answers since core/proof.py's `since`; None when the service declares no answers."""
+    objects: Mapping[TargetRef, KubeObject | None] = field(default_factory=dict)
+    effects: Mapping[str, Effect] = field(default_factory=dict)
+    """By action: whether what was written is in force."""
+    fallbacks: Mapping[str, Effect] = field(default_factory=dict)
+    """By fallback: whether it could serve now."""
+    holds: tuple[Hold, ...] = ()
+    past: tuple[PastContainment, ...] = ()
+    last_resolved: datetime | None = None
+    bad_answers: int | None = None
+    worse_segments: tuple[str, ...] = ()

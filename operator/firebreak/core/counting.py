@@ -1,0 +1,281 @@
+"""Whose counts are these? From the answers of a metrics store to bad and judged per service, revision and segment.
+
+One `Counting` belongs to one pair of counters on one grid of steps, and serves every service that uses them.
+Counters are differenced per series (counters.py), then grouped. It keeps what the last steps counted (history.py).
+Bad may run ahead of judged, since the two are scraped at different instants: what exceeds judged is held over for one
+step, then dropped and reported, so bad <= judged holds in every step.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firebreak.core.counters import CounterMemory, Increments
+from firebreak.core.history import CountHistory
+from firebreak.core.objectives import Labels as LabelNames
+from firebreak.core.ports_metrics import Labels, Vector
+
+# Labels that differ between replicas of a Prometheus, not between series.
+REPLICA_LABELS = frozenset({"prometheus_replica", "__replica__"})
+MAX_GROUPS = 256  # per service: segments are for scope, they must not cost the fleet its memory
+OVERFLOW = "other"  # the value of every segment label beyond that
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+
+class Subject(NamedTuple):
+    """Whose series: a namespace and further labels; and by which labels their counts are kept apart."""
+
+    namespace: str
+    matchers: tuple[tuple[str, str], ...]
+    segments: tuple[str, ...] = ()
+
+
+class Group(NamedTuple):
+    subject: int
+    revision: str  # empty where the metrics carry none
+    segments: tuple[str, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Sanity:
+    """What was odd about a subject's readings: the last step in which it was seen, None if never."""
+
+    first_seen: int | None = None
+    last_seen: int | None = None  # a step in which the counter (of judged) was there
+    invalid: int | None = None
+    duplicates: int | None = None
+    bad_exceeded: int | None = None
+    too_many_groups: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepCounts:
+    """Of each subject in one step; bad <= judged."""
+
+    bad: Floats
+    judged: Floats
+
+
+@dataclass(slots=True)
+class _Side:
+    """One of the two counters: its series and their last readings."""
+
+    memory: CounterMemory = field(default_factory=CounterMemory)
+    of_labels: dict[Labels, tuple[int, ...]] = field(default_factory=dict)  # every labels seen -> series (or none)
+    identity: dict[tuple[int, Labels], int] = field(default_factory=dict)  # (subject, labels but replicas) -> series
+    group: list[int] = field(default_factory=list)  # of each series
+    group_array: Indices = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    subject_array: Indices = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+
+
+class Counting:
+    """Counts of some subjects, advanced step by step."""
+
+    def __init__(self, names: LabelNames, subjects: Iterable[Subject] = ()) -> None:
+        self._names = names
+        self.subjects: list[Subject] = []
+        self.sanity: list[Sanity] = []
+        self._index_of: dict[Subject, int] = {}
+        self._by_namespace: dict[str, list[int]] = {}
+        self.groups: list[Group] = []
+        self._group_index: dict[Group, int] = {}
+        self._groups_of: list[list[int]] = []
+        self._group_subject = np.zeros(0, dtype=np.intp)
+        self._carry = np.zeros(0)
+        self._bad, self._total = _Side(), _Side()
+        self.history = CountHistory()
+        for subject in subjects:
+            self._add(subject)
+
+    @property
+    def last_step(self) -> int | None:
+        return self.history.last
+
+    def index(self, subject: Subject) -> int:
+        return self._index_of[subject]
+
+    def rows(self, subject: int, revision: str | None = None) -> Indices:
+        """The rows in the history of a subject, or of one of its revisions."""
+        return np.array(
+            [g for g in self._groups_of[subject] if revision is None or self.groups[g].revision == revision],
+            dtype=np.intp,
+        )
+
+    def has_revisions(self, subject: int) -> bool:
+        """Do the metrics say whose revision an answer is?"""
+        return any(self.groups[g].revision for g in self._groups_of[subject])
+
+    def advance(self, step: int, bad: Vector, total: Vector | None) -> StepCounts:
+        """Take in one step's readings; without `total`, the one counter counts events that are all bad."""
+        grown = self._read(self._bad, step, bad, is_total=total is None)
+        bad_by_group = self._by_group(self._bad, grown)
+        if total is None:
+            judged_by_group = bad_by_group
+        else:
+            counted = self._read(self._total, step, total, is_total=True)
+            bad_by_group = np.append(bad_by_group, np.zeros(len(self.groups) - len(bad_by_group)))
+            judged_by_group = self._by_group(self._total, counted)
+            bad_by_group = self._bounded(step, bad_by_group, judged_by_group)
+        self.history.grow(len(self.groups))
+        self.history.write(step, bad_by_group, judged_by_group)
+        size = len(self.subjects)
+        return StepCounts(
+            bad=_sums(self._group_subject, bad_by_group, size),
+            judged=_sums(self._group_subject, judged_by_group, size),
+        )
+
+    def _bounded(self, step: int, bad: Floats, judged: Floats) -> Floats:
+        carry = np.append(self._carry, np.zeros(len(bad) - len(self._carry)))
+        counted = np.minimum(bad + carry, judged)
+        # Only a step's own excess is held over: what a step counts depends on the one before it, and on none earlier.
+        self._carry = np.maximum(bad - judged, 0.0)
+        for group in np.flatnonzero(bad + carry - counted - self._carry > 0.0):
+            self.sanity[self.groups[group].subject].bad_exceeded = step
+        return counted
+
+    def _by_group(self, side: _Side, grown: Increments) -> Floats:
+        return _sums(side.group_array[grown.series], grown.values, len(self.groups))
+
+    def _read(self, side: _Side, step: int, vector: Vector, *, is_total: bool) -> Increments:
+        known = side.of_labels
+        series: list[int] = []
+        positions: list[int] = []
+        for position, labels in enumerate(vector.labels):
+            found = known.get(labels)
+            if found is None:
+                found = known[labels] = self._admit(side, labels, step)
+            for one in found:
+                series.append(one)
+                positions.append(position)
+        if len(side.group_array) != len(side.group):
+            self._index(side)
+        index = np.array(series, dtype=np.intp)
+        values = vector.values[np.array(positions, dtype=np.intp)]
+        grown = side.memory.read(step, index, values)
+        self._note(side, step, index, values, grown, is_total=is_total)
+        return grown
+
+    def _note(
+        self, side: _Side, step: int, index: Indices, values: Floats, grown: Increments, *, is_total: bool
+    ) -> None:
+        for subject in np.unique(side.subject_array[grown.series]):
+            sanity = self.sanity[subject]
+            if is_total:
+                sanity.first_seen = step if sanity.first_seen is None else sanity.first_seen
+                sanity.last_seen = step
+        if grown.invalid:
+            odd = ~(np.isfinite(values) & (values >= 0.0))
+            for subject in np.unique(side.subject_array[index[odd]]):
+                self.sanity[subject].invalid = step
+        if grown.duplicates:
+            seen, times = np.unique(index, return_counts=True)
+            for subject in np.unique(side.subject_array[seen[times > 1]]):
+                self.sanity[subject].duplicates = step
+
+    def _admit(self, side: _Side, labels: Labels, step: int) -> tuple[int, ...]:
+        """The series that these labels mean: one for each subject whose they are."""
+        values = dict(labels)
+        admitted = []
+        for subject in self._by_namespace.get(values.get(self._names.namespace, ""), ()):
+            declared = self.subjects[subject]
+            if any(values.get(name, "") != value for name, value in declared.matchers):
+                continue
+            identity = (subject, tuple((n, v) for n, v in labels if n not in REPLICA_LABELS))
+            series = side.identity.get(identity)
+            if series is None:
+                revision = values.get(self._names.revision, "") if self._names.revision else ""
+                segments = tuple(values.get(name, "") for name in declared.segments)
+                series = side.identity[identity] = len(side.group)
+                side.group.append(self._group(Group(subject, revision, segments), step))
+            admitted.append(series)
+        return tuple(admitted)
+
+    def _group(self, group: Group, step: int) -> int:
+        index = self._group_index.get(group)
+        if index is None:
+            if len(self._groups_of[group.subject]) >= MAX_GROUPS:
+                self.sanity[group.subject].too_many_groups = step
+                other = group._replace(segments=tuple(OVERFLOW for _ in group.segments))
+                if other != group:
+                    return self._group(other, step)
+            index = self._group_index[group] = len(self.groups)
+            self.groups.append(group)
+            self._groups_of[group.subject].append(index)
+            self._group_subject = np.append(self._group_subject, np.intp(group.subject))
+        return index
+
+    def _add(self, subject: Subject) -> int:
+        index = len(self.subjects)
+        self.subjects.append(subject)
+        self._index_of[subject] = index
+        self.sanity.append(Sanity())
+        self._groups_of.append([])
+        self._by_namespace.setdefault(subject.namespace, []).append(index)
+        return index
+
+    def absorb(self, other: "Counting", subjects: Iterable[Subject] | None = None) -> None:
+        """Take over subjects that another has counted up to the same step, all of them or these; not those already here.
+
+        Series that would not be differenced any more, and groups that count nothing, stay behind.
+        """
+        wanted = set(other.subjects if subjects is None else subjects) - set(self.subjects)
+        new = {theirs: self._add(s) for theirs, s in enumerate(other.subjects) if s in wanted}
+        if not new or other.last_step is None:
+            return
+        step = other.last_step
+        remembered = [side.memory.is_remembered(step) for side in (other._bad, other._total)]
+        alive = {
+            side.group[series]
+            for side, still in zip((other._bad, other._total), remembered, strict=True)
+            for series in side.identity.values()
+            if still[series]
+        } | set(other.history.rows_in_use())
+        groups = {
+            theirs: self._group(group._replace(subject=new[group.subject]), step)
+            for theirs, group in enumerate(other.groups)
+            if group.subject in new and theirs in alive
+        }
+        for theirs_subject, ours_subject in new.items():
+            self.sanity[ours_subject] = other.sanity[theirs_subject]
+        self._carry = np.append(self._carry, np.zeros(len(self.groups) - len(self._carry)))
+        for theirs, ours in groups.items():
+            self._carry[ours] = other._carry[theirs] if theirs < len(other._carry) else 0.0
+        self.history.grow(len(self.groups))
+        self.history.copy_from(other.history, _indices(groups.keys()), _indices(groups.values()))
+        for mine, side, still in zip((self._bad, self._total), (other._bad, other._total), remembered, strict=True):
+            moved: dict[int, int] = {}
+            for (subject, labels), series in side.identity.items():
+                if subject in new and still[series]:
+                    moved[series] = mine.identity[(new[subject], labels)] = len(mine.group)
+                    mine.group.append(groups[side.group[series]])
+            self._index(mine)
+            mine.memory.copy_from(side.memory, _indices(moved.keys()), _indices(moved.values()))
+            # Labels that meant nothing before may mean something now: they are looked up again when next seen.
+            mine.of_labels.clear()
+
+    def without(self, subjects: Iterable[Subject] = ()) -> "Counting":
+        """The same without some subjects, and without what is forgotten."""
+        kept = Counting(self._names)
+        gone = set(subjects)
+        kept.absorb(self, [subject for subject in self.subjects if subject not in gone])
+        return kept
+
+    def _index(self, side: _Side) -> None:
+        side.group_array = _indices(side.group)
+        side.subject_array = _indices(self.groups[g].subject for g in side.group)
+        side.memory.grow(len(side.group))
+
+
+def _sums(index: Indices, values: Floats, size: int) -> Floats:
+    # Exact whatever the order, since values are multiples of 2^-20 (counters.py).
+    sums: Floats = np.bincount(index, weights=values, minlength=size).astype(np.float64)
+    return sums
+
+
+def _indices(values: Iterable[int]) -> Indices:
+    return np.array(list(values), dtype=np.intp)

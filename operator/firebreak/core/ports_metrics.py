@@ -1,0 +1,63 @@
+"""What is asked of a metrics store, and what it may answer.
+
+Implemented by adapters/prometheus.py; asked by app/sampler.py, the backtest and the CLI.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Labels: TypeAlias = tuple[tuple[str, str], ...]
+"""A series' labels, sorted by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vector:
+    """The value of each series at one moment. A scalar answer is one value without labels."""
+
+    labels: Sequence[Labels]
+    values: NDArray[np.float64]  # may hold NaN and infinities: what they mean is for the reader to say
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matrix:
+    """The value of each series at each of consecutive moments; `present` tells a NaN value from none."""
+
+    labels: Sequence[Labels]
+    values: NDArray[np.float64]  # [series, moments]
+    present: NDArray[np.bool_]  # [series, moments]
+
+    def at(self, moment: int) -> Vector:
+        """The instant vector at one of the moments: what an instant query would have answered."""
+        rows = np.flatnonzero(self.present[:, moment])
+        return Vector(labels=[self.labels[int(row)] for row in rows], values=self.values[rows, moment])
+
+
+class MetricsError(Exception):
+    """The store gave no usable answer; the message is fit for a condition and holds no secret."""
+
+
+class SourceUnreachable(MetricsError):
+    """No answer, or one from something that is not well: try again later."""
+
+
+class QueryRefused(MetricsError):
+    """The store understood and said no: the query, the credentials or a limit must change."""
+
+
+class PartialResponse(MetricsError):
+    """The store says that its answer may lack series; counts from it would lie."""
+
+
+class MetricsPort(Protocol):
+    """One metrics store. Every call ends within the source's timeout, with an answer or a MetricsError."""
+
+    async def instant(self, query: str, at: datetime) -> Vector: ...
+
+    async def range(self, query: str, start: datetime, end: datetime, step: timedelta) -> Matrix:
+        """At start, start + step, ... up to and including `end`."""
+        ...

@@ -44,6 +44,8 @@ class Reason(StrEnum):
     NO_LADDER = "NoLadder"  # the policy has none for this category
     POLICY_MISSING = "PolicyMissing"  # the service names a policy that does not exist
     WRITE_BLOCKED = "WriteBlocked"  # a write was refused, or someone else changed the place
+    QUARANTINE_MISSING = "QuarantineMissing"  # the bad revision is not kept from coming back
+    QUARANTINE_LIFTED = "QuarantineLifted"  # a new revision is there: the old one is denied no longer
     COOLDOWN = "Cooldown"  # held: too soon after the last incident
     MAX_CONTAINMENTS = "MaxContainments"  # held: too many within the time
     PAUSED = "Paused"  # held: the whole installation is paused

@@ -123,7 +123,7 @@ def is_share_awaited(action: Action) -> bool:
 def _blocked(incident: AIIncident) -> Move:
     """Ask people about a write that was refused, or a place that someone else has changed."""
     for action in incident.status.actions:
-        if action.phase is ActionPhase.BLOCKED:
+        if action.phase is ActionPhase.BLOCKED or (action.phase is ActionPhase.UNDOING and action.message):
             return Move(concern=Concern(reason=Reason.WRITE_BLOCKED, because=f"{action.kind}: {action.message}"))
     return Move()
 

@@ -1,0 +1,213 @@
+"""How does what the record wants become so? The one place that changes anything of the user's.
+
+Called by app/loop.py in each turn with the incident's record; what it wants to write stands there already. So killed at
+any line, it is called again with the same record and finds out from the cluster what is left to do: a place that holds
+what is wanted is done, one that holds what we know to have stood there is written, and anything else was put there by
+someone and is left alone.
+"""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+import structlog
+
+from firebreak.adapters.kube.objects import Quarantines
+from firebreak.api.v1alpha1 import AIIncident, AIService
+from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatus, FieldWrite
+from firebreak.api.v1alpha1.policy import ActionKind
+from firebreak.api.v1alpha1.quarantine import QuarantineSpec
+from firebreak.api.v1alpha1.references import TargetRef
+from firebreak.app.catalog import target_key
+from firebreak.app.clock import Clock
+from firebreak.core.commands import Reason
+from firebreak.core.field_writes import value_of
+from firebreak.core.ports import Changed, Cluster, Landed, Missing, Refused, Unmatched, WriteResult
+from firebreak.core.quarantine import quarantine_of
+from firebreak.core.record import landed, with_action, with_entry
+from firebreak.core.revision import Snapshot
+
+log = structlog.get_logger()
+
+_QUARANTINE_WITHIN_SECONDS = 10.0
+"""A policy takes about a second to take effect; past this the rollback goes ahead without, and says so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What the actuator needs beside the record."""
+
+    service: AIService | None
+    history: tuple[Snapshot, ...]
+
+
+class Actuator:
+    """Carries out what the record says."""
+
+    def __init__(self, cluster: Cluster, quarantines: Quarantines, clock: Clock) -> None:
+        self._cluster = cluster
+        self._quarantines = quarantines
+        self._clock = clock
+
+    async def carry_out(self, incident: AIIncident, context: Context) -> AIIncidentStatus:
+        """Do what is outstanding; returns the record after it, equal to the one given when there was nothing to do.
+
+        Raises ClusterError when it is not known whether a write was carried out: call again.
+        """
+        status = incident.status
+        for action in status.actions:
+            if action.phase is ActionPhase.UNDOING:
+                status = await self._undo(incident, status, action, context)
+            elif action.phase in (ActionPhase.INTENDED, ActionPhase.APPLIED, ActionPhase.IN_FORCE) and _is_owed(action):
+                status = await self._apply(incident, status, action, context)
+            elif action.phase is ActionPhase.INTENDED:
+                status = self._applied(status, action)
+        return status
+
+    async def disown(self, incident: AIIncident) -> None:
+        """At the end: whatever stays as Firebreak wrote it is nobody's, so that a later apply conflicts with no one."""
+        for target in dict.fromkeys(w.target for a in incident.status.actions for w in a.writes):
+            await self._cluster.disown(target_key(incident.metadata.namespace, target))
+
+    async def _apply(
+        self, incident: AIIncident, status: AIIncidentStatus, action: Action, context: Context
+    ) -> AIIncidentStatus:
+        if action.kind is ActionKind.ROLL_BACK and action.phase is ActionPhase.INTENDED:
+            status, ready = await self._quarantine(incident, status, action, context)
+            if not ready:
+                return status
+        writes = list(action.writes)
+        for i, write in enumerate(writes):
+            if write.landed or write.left:
+                continue
+            result = await self._write(incident, write, context.history)
+            match result:
+                case Landed():
+                    writes[i] = landed(write)
+                    log.info(
+                        "field_written",
+                        action=action.id,
+                        kind=write.target.kind,
+                        name=write.target.name,
+                        path=write.path,
+                    )
+                case Changed() | Unmatched() | Missing() | Refused():
+                    message = f"{write.target.kind} {write.target.name} {write.path}: {_words(result)}"[:1024]
+                    blocked = action.model_copy(
+                        update={"writes": tuple(writes), "phase": ActionPhase.BLOCKED, "message": message}
+                    )
+                    return with_entry(with_action(status, blocked), Reason.WRITE_BLOCKED, message, self._clock.now())
+                case _:
+                    assert_never(result)
+        written = action.model_copy(update={"writes": tuple(writes)})
+        if action.phase is ActionPhase.INTENDED:
+            return self._applied(status, written)
+        return with_action(status, written)
+
+    def _applied(self, status: AIIncidentStatus, action: Action) -> AIIncidentStatus:
+        done = action.model_copy(update={"phase": ActionPhase.APPLIED, "applied_at": self._clock.now(), "message": ""})
+        return with_action(status, done)
+
+    async def _undo(
+        self, incident: AIIncident, status: AIIncidentStatus, action: Action, context: Context
+    ) -> AIIncidentStatus:
+        """Put back what stood there; what someone has changed since is theirs and is left as it is."""
+        now = self._clock.now()
+        writes = list(action.writes)
+        left: list[str] = []
+        for i, write in enumerate(writes):
+            if write.landed or write.left:
+                continue
+            result = await self._write(incident, write, context.history)
+            match result:
+                case Landed():
+                    writes[i] = landed(write)
+                case Changed() | Unmatched() | Missing():
+                    writes[i] = write.model_copy(update={"left": True})
+                    left.append(f"{write.target.kind} {write.target.name} {write.path}: {_words(result)}")
+                case Refused():
+                    message = f"cannot give back {write.target.kind} {write.target.name} {write.path}: {_words(result)}"
+                    if action.message == message[:1024] and tuple(writes) == action.writes:
+                        return status
+                    held = action.model_copy(update={"writes": tuple(writes), "message": message[:1024]})
+                    return with_entry(with_action(status, held), Reason.WRITE_BLOCKED, message, now)
+                case _:
+                    assert_never(result)
+        for target in dict.fromkeys(w.target for w in writes):
+            if not _still_used(status, action, target):
+                await self._cluster.disown(target_key(incident.metadata.namespace, target))
+        done = action.model_copy(
+            update={
+                "writes": tuple(writes),
+                "phase": ActionPhase.UNDONE,
+                "ended_at": now,
+                "message": "; ".join(left)[:1024],
+            }
+        )
+        reason = Reason.LEFT_AS_CHANGED if left else Reason.GIVEN_BACK
+        words = "; ".join(left) if left else "everything stands as it was before"
+        return with_entry(with_action(status, done), reason, f"{action.kind} is given back: {words}"[:1024], now)
+
+    async def _write(self, incident: AIIncident, write: FieldWrite, history: tuple[Snapshot, ...]) -> WriteResult:
+        desired, last = value_of(write.desired, history), value_of(write.last, history)
+        if desired is None or last is None:
+            gone = (write.desired if desired is None else write.last).revision
+            return Unmatched(message=f"the snapshot of revision {gone}, which holds the value, no longer exists")
+        return await self._cluster.set_field(
+            target_key(incident.metadata.namespace, write.target), write.path, expected=(last,), desired=desired
+        )
+
+    async def _quarantine(
+        self, incident: AIIncident, status: AIIncidentStatus, action: Action, context: Context
+    ) -> tuple[AIIncidentStatus, bool]:
+        """The bad revision must not come back: the quarantine first, and seen to deny, then the patch.
+
+        GitOps reverts a patch within seconds, a policy takes about one to take effect.
+        """
+        wanted = quarantine_of(incident, context.service, action, context.history)
+        if wanted is None:
+            return status, True
+        name = incident.metadata.name
+        await self._quarantines.create(incident.metadata.namespace, name, wanted)
+        if await self._denies(incident, name, wanted):
+            return status, True
+        waited = (self._clock.now() - action.intended_at).total_seconds()
+        if waited < _QUARANTINE_WITHIN_SECONDS:
+            return status, False
+        message = (
+            f"the quarantine of revision {wanted.revision} is not in force after {waited:.0f} s: nothing keeps it from "
+            f"coming back; check the ValidatingAdmissionPolicies of the chart"
+        )
+        if not any(e.reason == Reason.QUARANTINE_MISSING for e in status.timeline):
+            status = with_entry(status, Reason.QUARANTINE_MISSING, message, self._clock.now())
+        return status, True
+
+    async def _denies(self, incident: AIIncident, name: str, wanted: QuarantineSpec) -> bool:
+        for target in dict.fromkeys(d.target for d in wanted.denied):
+            if not await self._quarantines.in_force(target_key(incident.metadata.namespace, target), name):
+                return False
+        return True
+
+
+def _is_owed(action: Action) -> bool:
+    return any(not (w.landed or w.left) for w in action.writes)
+
+
+def _still_used(status: AIIncidentStatus, action: Action, target: TargetRef) -> bool:
+    """Whether another action still holds a place in this object: then Firebreak's name on it stays."""
+    over = (ActionPhase.UNDONE, ActionPhase.SKIPPED, ActionPhase.WOULD_DO)
+    return any(
+        w.target == target for a in status.actions if a.id != action.id and a.phase not in over for w in a.writes
+    )
+
+
+def _words(result: Changed | Unmatched | Missing | Refused) -> str:
+    match result:
+        case Changed(actual=actual):
+            return f"someone else has set it to {str(actual)[:120]!r}; it is left as it is"
+        case Unmatched(message=message):
+            return message
+        case Missing():
+            return "the object does not exist"
+        case Refused(code=code, message=message):
+            return f"refused ({code}): {message}"
+    assert_never(result)

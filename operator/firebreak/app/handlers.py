@@ -1,0 +1,36 @@
+"""How do the cluster's events reach the catalog?
+
+`on.event` only: it writes nothing to objects and is never retried, so handlers do no I/O, lose nothing (what cannot be
+read is kept as Invalid) and return nothing (Kopf would patch a returned value into the status).
+Deletions during a gap of the watch never come: app/relist.py is the truth.
+"""
+
+from typing import Any
+
+import kopf
+
+from firebreak.adapters.kube.kinds import CONFIG_MAP, DEPLOYMENT, FIREBREAK, HTTP_ROUTE, Kind
+from firebreak.app.catalog import Catalog, key_of
+
+TARGETS = (DEPLOYMENT, CONFIG_MAP, HTTP_ROUTE)
+"""The kinds that services may write to; only objects that some service names are kept."""
+
+
+def watched_kinds() -> tuple[Kind, ...]:
+    """Every kind that the catalog keeps, Firebreak's own first: they say which targets matter."""
+    return (*FIREBREAK.values(), *TARGETS)
+
+
+def register(registry: kopf.OperatorRegistry, catalog: Catalog) -> None:
+    """Keep the catalog equal to the cluster; the loop takes it from there."""
+
+    async def seen(event: kopf.RawEvent, **_: Any) -> None:
+        raw = event["object"]
+        if event["type"] == "DELETED":
+            catalog.forget(key_of(raw))
+        else:
+            catalog.see(raw)
+
+    for kind in watched_kinds():
+        group, _, version = kind.api_version.rpartition("/")
+        kopf.on.event(group, version, kind.plural, registry=registry)(seen)

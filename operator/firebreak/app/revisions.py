@@ -1,0 +1,131 @@
+"""Which revision does each service serve, since when, and which one is proven? Kept in ControllerRevision snapshots.
+
+Asked in each turn of app/loop.py. A snapshot is written when a revision is first seen, and marked once it is proven;
+in steady state nothing is written. A long prompt lives here and never in a status.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from firebreak.adapters.kube.snapshots import Snapshots
+from firebreak.api.v1alpha1 import AIService
+from firebreak.api.v1alpha1.aiservice import Revision
+from firebreak.app.catalog import Catalog, target_key
+from firebreak.core.field_paths import FieldPath, PathError, find
+from firebreak.core.objectives import ServiceKey
+from firebreak.core.ports import ABSENT, KubeObject, Unmatched
+from firebreak.core.revision import RevisionFacts, Snapshot, Values, digest_of, known_good_of, name_of, surplus
+
+ROLLBACKABLE = "firebreak.dev/rollbackable"
+
+
+class Unreadable(Exception):
+    """The revision's fields cannot be read as declared; the message says what to change."""
+
+
+class Revisions:
+    """The snapshots of every service, read once and then kept in step."""
+
+    def __init__(self, snapshots: Snapshots, catalog: Catalog) -> None:
+        self._snapshots = snapshots
+        self._catalog = catalog
+        self._held: dict[ServiceKey, tuple[Snapshot, ...]] | None = None
+
+    async def history(self, service: ServiceKey) -> tuple[Snapshot, ...]:
+        """The service's snapshots; all services' are read from the cluster the first time. Raises ClusterError."""
+        if self._held is None:
+            self._held = dict(await self._snapshots.list())
+        return self._held.get(service, ())
+
+    def _remember(self, service: ServiceKey, history: tuple[Snapshot, ...]) -> None:
+        if self._held is not None:
+            self._held[service] = history
+
+    async def facts(self, service: AIService, quarantined: frozenset[str], now: datetime) -> RevisionFacts:
+        """What is known now; a revision seen for the first time is recorded. Raises ClusterError."""
+        key = ServiceKey(service.metadata.namespace, service.metadata.name)
+        declared = service.spec.revision
+        if declared is None:
+            return RevisionFacts(problem="spec.revision is not declared", quarantined=quarantined)
+        history = await self.history(key)
+        known_good = known_good_of(history, declared.known_good, quarantined)
+        try:
+            values, changed_at, rollbackable = self._read(key, declared)
+            name = name_of(declared, values)
+        except (Unreadable, ValueError) as error:
+            return RevisionFacts(history=history, known_good=known_good, quarantined=quarantined, problem=str(error))
+        digest = digest_of(values)
+        current = next((s for s in history if s.digest == digest), None)
+        if current is None:
+            first_seen = min(changed_at or now, now) if history else now
+            current = Snapshot(
+                digest=digest, name=name, values=values, first_seen=first_seen, rollbackable=rollbackable
+            )
+            await self._snapshots.keep(key, current)
+            history = (*history, current)
+            keep = frozenset({digest, *([known_good.digest] if known_good else [])})
+            for old in surplus(history, declared.history_limit, keep):
+                await self._snapshots.delete(key, old.digest)
+                history = tuple(s for s in history if s.digest != old.digest)
+            self._remember(key, history)
+        return RevisionFacts(
+            current=current,
+            since=self._since(service, current, changed_at, now),
+            history=history,
+            known_good=known_good,
+            quarantined=quarantined,
+        )
+
+    def _since(self, service: AIService, current: Snapshot, changed_at: datetime | None, now: datetime) -> datetime:
+        """Since when it serves: what the status remembers, else when its fields were last written, else now."""
+        status = service.status.revision
+        if status.current == current.name and status.current_since is not None:
+            return status.current_since
+        if not status.current:
+            return current.first_seen
+        return min(changed_at or now, now)
+
+    def _read(self, key: ServiceKey, declared: Revision) -> tuple[Values, datetime | None, bool]:
+        values: dict[str, str | int] = {}
+        written: list[datetime] = []
+        rollbackable = True
+        for i, field in enumerate(declared.fields):
+            place = f"spec.revision.fields[{i}]"
+            raw = self._catalog.target(target_key(key.namespace, field.target))
+            if raw is None:
+                raise Unreadable(f"{place}: {field.target.kind} {field.target.name} does not exist in {key.namespace}")
+            try:
+                found = find(raw, FieldPath.parse(field.path))
+            except PathError as error:
+                raise Unreadable(f"{place}.path: {error}") from error
+            if isinstance(found, Unmatched):
+                raise Unreadable(f"{place}.path: {field.target.kind} {field.target.name}: {found.message}")
+            if found.value is ABSENT or not isinstance(found.value, str | int):
+                raise Unreadable(f"{place}.path: {field.target.kind} {field.target.name}: nothing stands there")
+            values[field.name] = found.value
+            written += _written_at(raw)
+            rollbackable &= _annotations(raw).get(ROLLBACKABLE) != "false"
+        return values, max(written, default=None), rollbackable
+
+    async def mark_known_good(self, service: ServiceKey, snapshot: Snapshot, now: datetime | None) -> None:
+        """Record that a revision is proven since now, or (None) that it no longer counts as proven."""
+        await self._snapshots.mark_known_good(service, snapshot.digest, now)
+        marked = replace(snapshot, known_good_since=now)
+        held = await self.history(service)
+        self._remember(service, tuple(marked if s.digest == snapshot.digest else s for s in held))
+
+    def forget_all(self) -> None:
+        """Read everything again: this process has just begun to lead, and another may have written meanwhile."""
+        self._held = None
+
+
+def _annotations(raw: KubeObject) -> Mapping[str, str]:
+    return raw["metadata"].get("annotations") or {}
+
+
+def _written_at(raw: KubeObject) -> list[datetime]:
+    """When the object (not its status) was written, as far as managedFields tell."""
+    entries: list[Mapping[str, Any]] = raw["metadata"].get("managedFields") or []
+    return [datetime.fromisoformat(e["time"]) for e in entries if e.get("time") and not e.get("subresource")]

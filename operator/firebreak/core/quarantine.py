@@ -1,0 +1,67 @@
+"""Which values must not come back, and when may they again?
+
+Asked by app/actuator.py before a rollback, and by app/loop.py in each turn.
+Only fields that differ from the known-good revision are denied; the quarantine is lifted as soon as one of them moves to
+a value that is neither the bad nor the known-good one: that is a new revision, to be judged as such.
+"""
+
+import re
+from collections.abc import Mapping
+
+from firebreak.api.v1alpha1 import AIIncident, AIService, Quarantine
+from firebreak.api.v1alpha1.incident import Action
+from firebreak.api.v1alpha1.quarantine import DeniedField, QuarantineSpec
+from firebreak.core.revision import Snapshot
+
+_CONTAINER = re.compile(r"\.containers\[\?@\.name=='([^']+)'\]\.image$")
+_KEY = re.compile(r"^\$\.data(?:\.([A-Za-z_][A-Za-z0-9_-]*)|\['([^']+)'\])$")
+
+
+def quarantine_of(
+    incident: AIIncident, service: AIService | None, action: Action, history: tuple[Snapshot, ...]
+) -> QuarantineSpec | None:
+    """The quarantine that belongs to a rollback; None when no field of it is of a kind that can be denied."""
+    bad = next((s for s in history if s.name == incident.status.revision), None)
+    good = next((s for s in history if s.name == action.subject), None)
+    if service is None or service.spec.revision is None or bad is None or good is None:
+        return None
+    denied = []
+    for field in service.spec.revision.fields:
+        value = bad.values.get(field.name)
+        container, key = _CONTAINER.search(field.path), _KEY.search(field.path)
+        if value is None or value == good.values.get(field.name) or not (container or key):
+            continue
+        denied.append(
+            DeniedField(
+                name=field.name,
+                target=field.target,
+                container=container[1] if container and field.target.kind != "ConfigMap" else "",
+                key=(key[1] or key[2]) if key and field.target.kind == "ConfigMap" else "",
+                value=str(value),
+            )
+        )
+    if not denied:
+        return None
+    return QuarantineSpec(
+        service=incident.spec.service,
+        incident=incident.metadata.name,
+        revision=bad.name,
+        reason=action.because,
+        denied=tuple(denied),
+    )
+
+
+def is_to_be_lifted(quarantine: Quarantine, current: Mapping[str, str | int], history: tuple[Snapshot, ...]) -> str:
+    """Why the quarantine has done its work; empty while it has not."""
+    bad = next((s for s in history if s.name == quarantine.spec.revision), None)
+    if bad is None:
+        return ""
+    proven = [s for s in history if s.known_good_since is not None]
+    for denied in quarantine.spec.denied:
+        value = current.get(denied.name)
+        if value is None or str(value) == denied.value:
+            continue
+        if any(s.values.get(denied.name) == value and s.first_seen <= bad.first_seen for s in proven):
+            continue
+        return f"{denied.name} has moved to a new value: this is another revision, and is judged as such"
+    return ""

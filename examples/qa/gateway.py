@@ -42,3 +42,10 @@ class Gateway:
         return aiohttp.ClientSession(
             self.url, headers={"Host": host}, timeout=aiohttp.ClientTimeout(total=seconds, connect=2)
         )
+
+
+def outline(error: Exception) -> str:
+    """An error of the gateway in a few words, for the log."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"{error.status} {error.message} from {error.request_info.url}"
+    return f"{type(error).__name__}: {error}"

@@ -37,14 +37,19 @@ class Indexer:
     async def follow_source(self) -> None:
         """Run the pipeline over and over."""
         while True:
-            interval = DEFAULT_INTERVAL_SECONDS
-            try:
-                source, interval = _configured(self._config)
-                await self._run(source)
-            except SourceError as error:
-                self._metrics.failed()
-                log.error("pipeline_failed", error=str(error))
+            interval = await self.run_once()
             await asyncio.sleep(interval)
+
+    async def run_once(self) -> float:
+        """Read the configuration, run, count how it went; the seconds until the next run."""
+        interval = DEFAULT_INTERVAL_SECONDS
+        try:
+            source, interval = _configured(self._config)
+            await self._run(source)
+        except SourceError as error:
+            self._metrics.failed()
+            log.error("pipeline_failed", error=str(error))
+        return interval
 
     def public_app(self) -> web.Application:
         """What the servers ask, through the gateway."""

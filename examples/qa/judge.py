@@ -14,6 +14,7 @@ import aiohttp
 import orjson
 
 from examples.qa.controls import Controls
+from examples.qa.gateway import outline
 from examples.qa.metrics import JudgeMetrics, new_registry
 from examples.qa.passages import Feature, read_source
 from examples.qa.serving import JUDGE_METRICS_PORT, METRICS_PORT, Health, internal_app, log, pod_ip, run
@@ -73,7 +74,7 @@ async def follow(judge: Judge, controls_folder: Path, health: Health) -> None:
                 await judge.read(session, controls.judge_sampling)
                 health.ready = True
             except (aiohttp.ClientError, TimeoutError) as error:
-                log.warning("journal_not_read", error=repr(error))
+                log.warning("journal_not_read", error=outline(error))
             await asyncio.sleep(POLL_SECONDS)
 
 

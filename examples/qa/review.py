@@ -11,7 +11,7 @@ import random
 import aiohttp
 import orjson
 
-from examples.qa.gateway import Gateway
+from examples.qa.gateway import Gateway, outline
 from examples.qa.judge import given_from
 from examples.qa.metrics import DECISIONS, ReviewMetrics, new_registry
 from examples.qa.passages import read_source
@@ -19,7 +19,6 @@ from examples.qa.serving import METRICS_PORT, Health, internal_app, log, run
 from examples.qa.verdicts import Given, Indicator, Rulebook
 
 DESKS = 4
-SECONDS_AN_ANSWER = 2.0
 IDLE_SECONDS = 0.5
 
 
@@ -39,11 +38,20 @@ def decision_on(given: Given, rulebook: Rulebook, accuracy: float, rng: random.R
 class Room:
     """Reviewers at work."""
 
-    def __init__(self, rulebook: Rulebook, metrics: ReviewMetrics, accuracy: float, rng: random.Random) -> None:
+    def __init__(
+        self,
+        rulebook: Rulebook,
+        metrics: ReviewMetrics,
+        *,
+        accuracy: float,
+        rng: random.Random,
+        seconds_an_answer: float = 2.0,
+    ) -> None:
         self._rulebook = rulebook
         self._metrics = metrics
         self._accuracy = accuracy
         self._rng = rng
+        self._seconds_an_answer = seconds_an_answer
         self._busy = 0
 
     async def work(self, gateway: Gateway, health: Health) -> None:
@@ -54,12 +62,13 @@ class Room:
                 taken = 0
                 if self._busy < DESKS:
                     try:
-                        taken = await self._take(session, desks)
+                        taken = await self.take(session, desks)
                     except (aiohttp.ClientError, TimeoutError) as error:
-                        log.warning("queue_not_read", error=repr(error))
+                        log.warning("queue_not_read", error=outline(error))
                 await asyncio.sleep(0.1 if taken else IDLE_SECONDS)
 
-    async def _take(self, session: aiohttp.ClientSession, desks: asyncio.TaskGroup) -> int:
+    async def take(self, session: aiohttp.ClientSession, desks: asyncio.TaskGroup) -> int:
+        """Give the free desks what waits; how many answers that was."""
         async with session.post("/review/take", params={"max": str(DESKS - self._busy)}) as response:
             response.raise_for_status()
             queue = orjson.loads(await response.read())
@@ -71,7 +80,7 @@ class Room:
 
     async def _review(self, service: str, given: Given) -> None:
         try:
-            await asyncio.sleep(self._rng.uniform(0.75, 1.25) * SECONDS_AN_ANSWER)
+            await asyncio.sleep(self._rng.uniform(0.75, 1.25) * self._seconds_an_answer)
             decision = decision_on(given, self._rulebook, self._accuracy, self._rng)
             self._metrics.decided(service, given.revision, given.feature, decision)
         finally:

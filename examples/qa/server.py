@@ -16,7 +16,7 @@ import orjson
 from examples.qa.answering import Answer, answer
 from examples.qa.controls import Controls
 from examples.qa.front import Front
-from examples.qa.gateway import Gateway
+from examples.qa.gateway import Gateway, outline
 from examples.qa.index import Edition, Index, Vectors
 from examples.qa.metrics import AnswerMetrics, new_registry
 from examples.qa.models import Model, model_of
@@ -54,7 +54,7 @@ class Server:
                 try:
                     await self._refresh(session)
                 except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-                    log.warning("index_not_refreshed", error=repr(error), has_index=self._index is not None)
+                    log.warning("index_not_refreshed", error=outline(error), has_index=self._index is not None)
                 await asyncio.sleep(REFRESH_SECONDS if self._index else 0.2)
 
     async def follow_controls(self) -> None:

@@ -1,13 +1,14 @@
 """How are the API server's answers got, as plain JSON, within a deadline?
 
 The one place that speaks to the `kubernetes` package. It is used for credentials, TLS and the connection pool only: its
-typed models cost 24 times as much as plain JSON, and refuse an answer after the server has applied the write.
+typed models cost 24 times as much as plain JSON, and can refuse an answer after the server has applied the write.
 Credentials are read again by its hooks (a Pod's token every minute, an exec plugin's when it expires).
 """
 
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -16,6 +17,7 @@ import aiohttp
 import orjson
 from kubernetes.aio import config as kube_config
 from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.client.rest import RESTClientObject
 
 from firebreak.adapters.kube.kinds import Kind
 from firebreak.core.field_paths import PatchOp
@@ -81,8 +83,9 @@ class Listed:
 class KubeClient:
     """A connection to one API server."""
 
-    def __init__(self, api: ApiClient) -> None:
-        self._api = api
+    def __init__(self, configuration: Configuration) -> None:
+        self._api = ApiClient(configuration=configuration)
+        self._api.rest_client = self._rest = _Rest(configuration)
 
     @classmethod
     async def connect(cls, kubeconfig: str | None = None) -> Self:
@@ -98,7 +101,7 @@ class KubeClient:
                 config_file=chosen, client_configuration=configuration, persist_config=False
             )
             _keep_fresh(configuration, loader)
-        return cls(ApiClient(configuration=configuration))
+        return cls(configuration)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -122,18 +125,16 @@ class KubeClient:
         try:
             # Both deadlines: the client's does not cover the credentials' refresh, ours covers everything.
             async with asyncio.timeout(deadline_seconds):
-                prepared = await self._api.param_serialize(
+                _, url, headers, _, _ = await self._api.param_serialize(
                     method,
                     path,
                     query_params=list((query or {}).items()),
                     header_params={"Accept": "application/json", "Content-Type": content_type},
-                    body=body,
                     auth_settings=["BearerToken"],
                 )
-                response = await self._api.call_api(
-                    *prepared, _request_timeout=aiohttp.ClientTimeout(total=deadline_seconds)
-                )
-                answer = Answer(status=response.status, body=_decoded(await response.response.read()))
+                data = None if body is None else encoded(body)
+                async with self._rest.send(method, url, headers, data, deadline_seconds) as response:
+                    answer = Answer(status=response.status, body=_decoded(await response.read()))
         except TimeoutError as error:
             raise ClusterUnavailable(f"{asked}: no answer within {deadline_seconds:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
@@ -192,6 +193,42 @@ class KubeClient:
 def written_by(*, dry_run: bool = False) -> dict[str, str]:
     """The query of every write: who writes, strictly, and whether only for show."""
     return {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"} | ({"dryRun": "All"} if dry_run else {})
+
+
+def encoded(body: Any) -> bytes:
+    """JSON exactly as the API server would write it itself: compact, keys sorted, and Go's five escapes.
+
+    It keeps a ControllerRevision's immutable data as the bytes that were sent, and compares them with its own encoding
+    whenever an annotation is patched: any other form of the same JSON is then "changed" (seen: 1.36).
+    """
+    text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
+    for raw, escaped in _GO_ESCAPES:
+        text = text.replace(raw, escaped)
+    return text
+
+
+_GO_ESCAPES = tuple((char.encode(), f"\\u{ord(char):04x}".encode()) for char in "<>&\u2028\u2029")
+
+
+class _Rest(RESTClientObject):
+    """The package's connection pool and TLS, without its encoding of bodies."""
+
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str], data: bytes | None, deadline_seconds: float
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """Send one request."""
+        if self.pool_manager is None:
+            self.pool_manager = self._create_pool_manager()
+        return self.pool_manager.request(
+            method,
+            url,
+            headers=headers,
+            data=data,
+            timeout=aiohttp.ClientTimeout(total=deadline_seconds),
+            proxy=self.proxy,
+            proxy_headers=self.proxy_headers,
+            server_hostname=self.configuration.tls_server_name,
+        )
 
 
 def _decoded(body: bytes) -> Mapping[str, Any]:

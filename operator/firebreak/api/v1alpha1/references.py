@@ -35,7 +35,7 @@ FieldPath = Annotated[
 class TargetRef(ApiModel):
     """An object in the service's own namespace that Firebreak may write to."""
 
-    api_version: Annotated[str, Field(min_length=1, max_length=128)]
+    api_version: Annotated[str, Field(max_length=128, pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9][a-z0-9]*$")]
     """For example apps/v1."""
     kind: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Z][A-Za-z0-9]*$")]
     """One of the kinds that this installation allows (chart value `reach`): Deployment, ConfigMap, HTTPRoute."""
@@ -55,7 +55,7 @@ class FieldRef(ApiModel):
 class WorkloadRef(ApiModel):
     """A workload in the service's own namespace."""
 
-    api_version: Annotated[str, Field(max_length=128)] = "apps/v1"
+    api_version: Annotated[str, Field(pattern=r"^apps/v1$", max_length=128)] = "apps/v1"
     """The workload's API version."""
     kind: Annotated[str, Field(pattern=r"^Deployment$", max_length=63)] = "Deployment"
     """The workload's kind: Deployment."""

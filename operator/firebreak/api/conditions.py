@@ -1,0 +1,114 @@
+"""Which conditions do Firebreak's objects carry, and how is one changed?
+
+The types and reasons are for programs and may be relied on; docs/reference-reasons.md is made from the sentences here.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+from firebreak.api.v1alpha1.model import Condition, ConditionStatus
+
+
+class ConditionType(StrEnum):
+    """What is said to be so."""
+
+    READY = "Ready"
+    OBJECTIVES_MET = "ObjectivesMet"
+    INDICATOR_HEALTHY = "IndicatorHealthy"
+    CONTAINMENT_READY = "ContainmentReady"
+    REACHABLE = "Reachable"
+
+    @property
+    def sentence(self) -> str:
+        """What True means."""
+        return _TYPES[self]
+
+
+_TYPES = {
+    ConditionType.READY: "Firebreak can do its work for this service: it can see, and it could contain.",
+    ConditionType.OBJECTIVES_MET: "Every objective is met; Unknown when the evidence is missing or too thin.",
+    ConditionType.INDICATOR_HEALTHY: "The series of every objective are there and can be read.",
+    ConditionType.CONTAINMENT_READY: "What is declared for containment could be carried out now.",
+    ConditionType.REACHABLE: "The metric source answers.",
+}
+
+
+class ConditionReason(StrEnum):
+    """Why, in one word. Beside these, a verdict's reason and the reason of a command stand as they are."""
+
+    WORKING = "Working"
+    WITHIN_OBJECTIVE = "WithinObjective"
+    BREACHED = "Breached"
+    EVIDENCE_MISSING = "EvidenceMissing"
+    READABLE = "Readable"
+    NOT_SAMPLED_YET = "NotSampledYet"
+    READY = "Ready"
+    OBSERVING = "Observing"
+    NO_KNOWN_GOOD = "NoKnownGood"
+    SEVERAL = "Several"
+    INVALID_SPEC = "InvalidSpec"
+    INDICATOR_MISSING = "IndicatorMissing"
+    SOURCE_MISSING = "SourceMissing"
+    REVISION_UNREADABLE = "RevisionUnreadable"
+    TARGET_MISSING = "TargetMissing"
+    TARGET_NOT_ALLOWED = "TargetNotAllowed"
+    TARGET_CONFLICT = "TargetConflict"
+    POLICY_MISSING = "PolicyMissing"
+    FALLBACK_NOT_READY = "FallbackNotReady"
+    STEP_NOT_DECLARED = "StepNotDeclared"
+
+    @property
+    def sentence(self) -> str:
+        """What it means, for the reference."""
+        return _REASONS[self]
+
+
+_REASONS = {
+    ConditionReason.WORKING: "Nothing is in the way.",
+    ConditionReason.WITHIN_OBJECTIVE: "Every objective is met.",
+    ConditionReason.BREACHED: "At least one objective is breached; the message names it with its numbers.",
+    ConditionReason.EVIDENCE_MISSING: "Nothing can be said of at least one objective: its evidence is missing or thin.",
+    ConditionReason.READABLE: "The series of every objective are there.",
+    ConditionReason.NOT_SAMPLED_YET: "The metric source has not been asked yet.",
+    ConditionReason.READY: "Every step that the service declares could be taken.",
+    ConditionReason.OBSERVING: "Mode is Observe: what would be done is said, and nothing is changed.",
+    ConditionReason.NO_KNOWN_GOOD: "All but RollBack could be done: no revision has been proven yet.",
+    ConditionReason.SEVERAL: "More than one thing is wrong; the message lists them.",
+    ConditionReason.INVALID_SPEC: "The spec cannot be understood.",
+    ConditionReason.INDICATOR_MISSING: "An objective names an indicator that does not exist.",
+    ConditionReason.SOURCE_MISSING: "The service names a metric source that does not exist.",
+    ConditionReason.REVISION_UNREADABLE: "A field of spec.revision does not match one place in its object.",
+    ConditionReason.TARGET_MISSING: "An object that the service names does not exist.",
+    ConditionReason.TARGET_NOT_ALLOWED: "A place lies outside what this installation lets Firebreak write.",
+    ConditionReason.TARGET_CONFLICT: "Another service claims the same place.",
+    ConditionReason.POLICY_MISSING: "The service names a containment policy that does not exist.",
+    ConditionReason.FALLBACK_NOT_READY: "A fallback could not take the traffic.",
+    ConditionReason.STEP_NOT_DECLARED: "The policy has a step for which the service declares nothing.",
+}
+
+_LONGEST = 2048
+
+
+def set_condition(
+    conditions: tuple[Condition, ...],
+    *,
+    type: ConditionType,
+    status: ConditionStatus,
+    reason: str,
+    message: str,
+    generation: int,
+    now: datetime,
+) -> tuple[Condition, ...]:
+    """The conditions with this one in its place; the time of transition moves only when the status does."""
+    before = next((c for c in conditions if c.type == type), None)
+    changed = Condition(
+        type=type,
+        status=status,
+        reason=reason[:64],
+        message=message if len(message) <= _LONGEST else message[: _LONGEST - 1] + "…",
+        observed_generation=generation,
+        last_transition_time=before.last_transition_time if before and before.status == status else now,
+    )
+    if before is None:
+        return (*conditions, changed)
+    return tuple(changed if c.type == type else c for c in conditions)

@@ -7,7 +7,7 @@ Credentials are read again by its hooks (a Pod's token every minute, an exec plu
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -188,6 +188,36 @@ class KubeClient:
                 raise ClusterDenied(f"GET {path}: {answer.status} {answer.message}")
             # The first pages have been compacted away while we read on: start again.
         raise ClusterUnavailable(f"GET {path}: the list expired three times before it was read to the end")
+
+    async def watch(
+        self, kind: Kind, resource_version: str, *, for_seconds: int = 240
+    ) -> AsyncGenerator[Mapping[str, Any], None]:
+        """What happens to objects of a kind from there on, as the API server's events, of all namespaces.
+
+        Ends after the time: list and watch again, since a connection can die unnoticed and an event can be missed.
+        An event of type ERROR is the last one. Raises ClusterUnavailable, and ClusterDenied.
+        """
+        query = {"watch": "1", "resourceVersion": resource_version, "timeoutSeconds": str(for_seconds)}
+        try:
+            _, url, headers, _, _ = await self._api.param_serialize(
+                "GET",
+                kind.collection(),
+                query_params=list(query.items()),
+                header_params={"Accept": "application/json"},
+                auth_settings=["BearerToken"],
+            )
+            async with self._rest.send("GET", url, headers, None, for_seconds + READ_TIMEOUT) as response:
+                if response.status >= 400:
+                    said = f"WATCH {kind.plural}: {response.status}"
+                    raise (ClusterDenied if response.status in (403, 404) else ClusterUnavailable)(said)
+                left = b""
+                # An event is a line, and may be longer than aiohttp's own reader of lines takes.
+                async for chunk in response.content.iter_any():
+                    *lines, left = (left + chunk).split(b"\n")
+                    for line in lines:
+                        yield _decoded(line)
+        except (aiohttp.ClientError, OSError) as error:
+            raise ClusterUnavailable(f"WATCH {kind.plural}: {error or type(error).__name__}") from error
 
 
 def written_by(*, dry_run: bool = False) -> dict[str, str]:

@@ -15,7 +15,7 @@ from kubeplace import Place, a_deployment
 from firebreak.adapters.kube.client import KubeClient
 from firebreak.adapters.kube.cluster import KubeCluster
 from firebreak.adapters.kube.kinds import DEPLOYMENT, LEASE, path_of
-from firebreak.adapters.kube.lease import LeaseElector, LeaseSettings, NotLeader
+from firebreak.adapters.kube.lease import Lease, LeaseSettings, NotLeader
 from firebreak.core.ports import Landed
 
 pytestmark = pytest.mark.lab
@@ -33,9 +33,9 @@ class Clock:
 
 def elector(
     place: Place, identity: str, *, client: KubeClient | None = None, clock: Callable[[], float] = time.monotonic
-) -> LeaseElector:
+) -> Lease:
     """An elector on a short Lease: it can be watched losing it."""
-    return LeaseElector(
+    return Lease(
         client or place.client,
         LeaseSettings(
             namespace=place.namespace,

@@ -8,10 +8,9 @@ import pytest
 from kubeplace import APPLY, Place, a_deployment
 
 from firebreak.adapters.kube.client import ClusterDenied
-from firebreak.adapters.kube.cluster import KubeCluster
 from firebreak.adapters.kube.kinds import CONTROLLER_REVISION, DEPLOYMENT, FIREBREAK, path_of
 from firebreak.adapters.kube.lease import NotLeader
-from firebreak.adapters.kube.objects import Conflict, FirebreakObjects, Stored
+from firebreak.adapters.kube.objects import Conflict, FirebreakObjects, Quarantines, Stored
 from firebreak.adapters.kube.snapshots import Snapshots
 from firebreak.api.v1alpha1.incident import FINALIZER, AIIncident, AIIncidentSpec, AIIncidentStatus, Phase
 from firebreak.api.v1alpha1.model import ApiModel
@@ -271,16 +270,16 @@ async def policy(place: Place) -> AsyncIterator[str]:
 async def test_a_quarantine_is_in_force_when_the_api_server_denies_for_its_sake(place: Place, policy: str):
     """It takes effect some time after it was made; another one's name is not denied; nothing is written."""
     await place.apply(a_deployment(), manager="owner")
-    cluster, key = KubeCluster(place.client, fence=leading), place.key(DEPLOYMENT, "web")
+    quarantines, key = Quarantines(place.client, fence=leading), place.key(DEPLOYMENT, "web")
     before = (await place.get(DEPLOYMENT, "web"))["metadata"]["resourceVersion"]
     async with asyncio.timeout(20):
-        while not await cluster.quarantine_in_force(key, policy):
+        while not await quarantines.in_force(key, policy):
             pass
-    assert not await cluster.quarantine_in_force(key, "another")
+    assert not await quarantines.in_force(key, "another")
     assert (await place.get(DEPLOYMENT, "web"))["metadata"]["resourceVersion"] == before
 
 
 async def test_a_probe_that_may_not_be_made_says_nothing(place: Place):
     """A denial for another reason is not taken for the quarantine's."""
     with pytest.raises(ClusterDenied):
-        await KubeCluster(place.client, fence=leading).quarantine_in_force(place.key(DEPLOYMENT, "none"), "q")
+        await Quarantines(place.client, fence=leading).in_force(place.key(DEPLOYMENT, "none"), "q")

@@ -13,15 +13,7 @@ from typing import Any, assert_never
 
 import structlog
 
-from firebreak.adapters.kube.client import (
-    FIELD_MANAGER,
-    MERGE_PATCH,
-    WRITE_TIMEOUT,
-    Answer,
-    ClusterDenied,
-    KubeClient,
-    written_by,
-)
+from firebreak.adapters.kube.client import FIELD_MANAGER, Answer, ClusterDenied, KubeClient
 from firebreak.adapters.kube.kinds import UnknownKind, path_of
 from firebreak.core.field_paths import FieldPath, Found, PatchOp, PathError, find, patch_ops, same
 from firebreak.core.ports import (
@@ -39,8 +31,6 @@ from firebreak.core.ports import (
 
 Fence = Callable[[], None]
 """Called right before each write is sent; raises lease.NotLeader unless this process leads for long enough."""
-
-QUARANTINE_PROBE = "firebreak.dev/quarantine-probe"
 
 _ATTEMPTS = 5
 
@@ -119,32 +109,6 @@ class KubeCluster:
                 raise ClusterDenied(f"{key.kind} {key.namespace}/{key.name}: {answer.message}")
         raise ClusterError(
             f"{key.kind} {key.namespace}/{key.name} was changed by others {_ATTEMPTS} times between read and write"
-        )
-
-    async def quarantine_in_force(self, key: ObjectKey, quarantine: str) -> bool:
-        """Whether the API server denies what this Quarantine denies; policies take about a second to take effect.
-
-        Asked by a dry-run write to the target that carries the Quarantine's name in an annotation, which Firebreak's
-        policies answer as if it were the bad value. A control without it tells their denial from any other one
-        (a missing permission, somebody's policy): raises ClusterDenied then, since nothing can be said.
-        """
-        probed = await self._probe(key, quarantine)
-        if probed.ok:
-            return False
-        control = await self._probe(key, None)
-        if control.ok:
-            return probed.status in (403, 422)
-        raise ClusterDenied(f"{key.kind} {key.namespace}/{key.name}: {control.status} {control.message}")
-
-    async def _probe(self, key: ObjectKey, quarantine: str | None) -> Answer:
-        self._fence()
-        return await self._client.request(
-            "PATCH",
-            path_of(key),
-            query=written_by(dry_run=True),
-            body={"metadata": {"annotations": {QUARANTINE_PROBE: quarantine}}},
-            content_type=MERGE_PATCH,
-            deadline_seconds=WRITE_TIMEOUT,
         )
 
 

@@ -58,7 +58,7 @@ class LeaseSettings:
             )
 
 
-class LeaseElector:
+class Lease:
     """One competitor for the Lease."""
 
     def __init__(

@@ -1,0 +1,35 @@
+"""With which credentials does Kopf watch? The Pod's ServiceAccount, else the kubeconfig.
+
+Kopf reads a token once unless told when it expires; the projected token rotates, so it is read again every ten minutes.
+Where the same token was refused just now, we wait: Kopf would ask twenty times a second.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import kopf
+
+_READ_AGAIN = timedelta(minutes=10)
+_AT_LEAST_BETWEEN = timedelta(seconds=5)
+
+
+class Login:
+    """A Kopf login handler."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._last: tuple[datetime, str | None] | None = None
+
+    async def __call__(self, **kwargs: Any) -> kopf.ConnectionInfo:
+        """The credentials as they are now; raises kopf.LoginError when there are none."""
+        found = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        if found is None:
+            raise kopf.LoginError("there is neither a ServiceAccount token nor a kubeconfig")
+        now = self._now()
+        if self._last and self._last[1] == found.token and now - self._last[0] < _AT_LEAST_BETWEEN:
+            await asyncio.sleep(_AT_LEAST_BETWEEN.total_seconds())
+        self._last = (self._now(), found.token)
+        return replace(found, expiration=self._now() + _READ_AGAIN)

@@ -8,6 +8,7 @@ step, then dropped and reported, so bad <= judged holds in every step.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from firebreak.core.ports_metrics import Labels, Vector
 # Labels that differ between replicas of a Prometheus, not between series.
 REPLICA_LABELS = frozenset({"prometheus_replica", "__replica__"})
 MAX_GROUPS = 256  # per service: segments are for scope, they must not cost the fleet its memory
+_NEVER = np.iinfo(np.int64).min
 OVERFLOW = "other"  # the value of every segment label beyond that
 
 Floats = NDArray[np.float64]
@@ -41,16 +43,25 @@ class Group(NamedTuple):
     segments: tuple[str, ...]
 
 
-@dataclass(slots=True, kw_only=True)
-class Sanity:
-    """What was odd about a subject's readings: the last step in which it was seen, None if never."""
+class _Mark(IntEnum):
+    """What is remembered of each subject's readings: the last step in which it was so."""
 
-    first_seen: int | None = None
-    last_seen: int | None = None  # a step in which the counter (of judged) was there
-    invalid: int | None = None
-    duplicates: int | None = None
-    bad_exceeded: int | None = None
-    too_many_groups: int | None = None
+    SEEN = 0  # the counter of judged was there
+    INVALID = 1
+    DUPLICATE = 2
+    BAD_EXCEEDED = 3
+    TOO_MANY_GROUPS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sanity:
+    """For how many steps it has not been so; 0 is the last step that was read, None is never."""
+
+    seen: int | None  # the counter of judged
+    invalid: int | None  # NaN, infinite or negative
+    duplicate: int | None  # the same series twice in one answer
+    bad_exceeded: int | None  # more bad than judged, and not made up for in the next step
+    too_many_groups: int | None  # more than MAX_GROUPS combinations of revision and segments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +90,7 @@ class Counting:
     def __init__(self, names: LabelNames, subjects: Iterable[Subject] = ()) -> None:
         self._names = names
         self.subjects: list[Subject] = []
-        self.sanity: list[Sanity] = []
+        self._marks = np.full((len(_Mark), 0), _NEVER, dtype=np.int64)
         self._index_of: dict[Subject, int] = {}
         self._by_namespace: dict[str, list[int]] = {}
         self.groups: list[Group] = []
@@ -110,6 +121,20 @@ class Counting:
         """Do the metrics say whose revision an answer is?"""
         return any(self.groups[g].revision for g in self._groups_of[subject])
 
+    def sanity(self, subject: int) -> Sanity:
+        """What was odd about a subject's readings."""
+        last = self.last_step
+        ages = [
+            None if last is None or mark == _NEVER else last - int(mark) for mark in self._marks[:, subject].tolist()
+        ]
+        return Sanity(
+            seen=ages[_Mark.SEEN],
+            invalid=ages[_Mark.INVALID],
+            duplicate=ages[_Mark.DUPLICATE],
+            bad_exceeded=ages[_Mark.BAD_EXCEEDED],
+            too_many_groups=ages[_Mark.TOO_MANY_GROUPS],
+        )
+
     def advance(self, step: int, bad: Vector, total: Vector | None) -> StepCounts:
         """Take in one step's readings; without `total`, the one counter counts events that are all bad."""
         grown = self._read(self._bad, step, bad, is_total=total is None)
@@ -134,8 +159,8 @@ class Counting:
         counted = np.minimum(bad + carry, judged)
         # Only a step's own excess is held over: what a step counts depends on the one before it, and on none earlier.
         self._carry = np.maximum(bad - judged, 0.0)
-        for group in np.flatnonzero(bad + carry - counted - self._carry > 0.0):
-            self.sanity[self.groups[group].subject].bad_exceeded = step
+        lost = bad + carry - counted - self._carry > 0.0
+        self._marks[_Mark.BAD_EXCEEDED, self._group_subject[lost]] = step
         return counted
 
     def _by_group(self, side: _Side, grown: Increments) -> Floats:
@@ -163,19 +188,14 @@ class Counting:
     def _note(
         self, side: _Side, step: int, index: Indices, values: Floats, grown: Increments, *, is_total: bool
     ) -> None:
-        for subject in np.unique(side.subject_array[grown.series]):
-            sanity = self.sanity[subject]
-            if is_total:
-                sanity.first_seen = step if sanity.first_seen is None else sanity.first_seen
-                sanity.last_seen = step
+        if is_total:
+            self._marks[_Mark.SEEN, side.subject_array[grown.series]] = step
         if grown.invalid:
             odd = ~(np.isfinite(values) & (values >= 0.0))
-            for subject in np.unique(side.subject_array[index[odd]]):
-                self.sanity[subject].invalid = step
+            self._marks[_Mark.INVALID, side.subject_array[index[odd]]] = step
         if grown.duplicates:
             seen, times = np.unique(index, return_counts=True)
-            for subject in np.unique(side.subject_array[seen[times > 1]]):
-                self.sanity[subject].duplicates = step
+            self._marks[_Mark.DUPLICATE, side.subject_array[seen[times > 1]]] = step
 
     def _admit(self, side: _Side, labels: Labels, step: int) -> tuple[int, ...]:
         """The series that these labels mean: one for each subject whose they are."""
@@ -199,7 +219,7 @@ class Counting:
         index = self._group_index.get(group)
         if index is None:
             if len(self._groups_of[group.subject]) >= MAX_GROUPS:
-                self.sanity[group.subject].too_many_groups = step
+                self._marks[_Mark.TOO_MANY_GROUPS, group.subject] = step
                 other = group._replace(segments=tuple(OVERFLOW for _ in group.segments))
                 if other != group:
                     return self._group(other, step)
@@ -213,7 +233,7 @@ class Counting:
         index = len(self.subjects)
         self.subjects.append(subject)
         self._index_of[subject] = index
-        self.sanity.append(Sanity())
+        self._marks = np.append(self._marks, np.full((len(_Mark), 1), _NEVER), axis=1)
         self._groups_of.append([])
         self._by_namespace.setdefault(subject.namespace, []).append(index)
         return index
@@ -241,7 +261,7 @@ class Counting:
             if group.subject in new and theirs in alive
         }
         for theirs_subject, ours_subject in new.items():
-            self.sanity[ours_subject] = other.sanity[theirs_subject]
+            self._marks[:, ours_subject] = other._marks[:, theirs_subject]
         self._carry = np.append(self._carry, np.zeros(len(self.groups) - len(self._carry)))
         for theirs, ours in groups.items():
             self._carry[ours] = other._carry[theirs] if theirs < len(other._carry) else 0.0

@@ -6,7 +6,7 @@ the two is ever a breach. `because` is written for someone woken at night and ca
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 
 from firebreak.core.objectives import ObjectiveKey
@@ -124,3 +124,16 @@ class RecoveryVerdict:
     improved_evidence: float | None = None  # each is compared with 20, i.e. an error of at most 5%
     recovered_evidence: float | None = None
     not_helped_evidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """Whether an objective was met over a span, for known-good: on the upper bound, not on the rate."""
+
+    meets: bool
+    because: str
+    judged: float
+    bad: float
+    upper_bound: float | None  # 95%, tempered; None for gauges and counts of events
+    expected_delay: timedelta | None  # until a breach at 4x the allowed rate is Confirmed, at the observed volume
+    span: timedelta  # how much of the asked span is known

@@ -1,0 +1,222 @@
+"""One pair of counters on one grid of steps, read for every service that uses it and folded as it comes.
+
+Asked by app/sampler.py. In steady state two instant queries per step; after a gap, a restart or for new objectives
+`query_range` over the same steps. Both read raw counters at the same moments and go through the same code, so what is
+rebuilt equals what was folded step by step, to the bit, for samples that had arrived within the settle delay.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firebreak.core.counters import FORGET_STEPS
+from firebreak.core.counting import Counting, Subject
+from firebreak.core.detectors.rules import Sequential
+from firebreak.core.detectors.sequential import EPOCH_STEPS, SequentialFolds
+from firebreak.core.detectors.tempering import TRAILING
+from firebreak.core.objectives import CountOf, ExposureSpec, Labels, ObjectiveSpec, Ratio, SourceKey, Watched
+from firebreak.core.ports_metrics import Matrix, MetricsPort, Vector
+from firebreak.core.promql import confined
+
+# A fold that begins at an epoch depends on counts from before it: nbar looks back 60 steps, to counts that are whole
+# only once every series that is still remembered has been seen (90 steps), and needs 60 steps to know that judging
+# did not begin just now. Two more for the excess of bad that is held over.
+LEAD_STEPS = FORGET_STEPS + 1 + 2 * TRAILING + 2
+CHUNK_POINTS = 200_000  # of one answer to a range query: some 5 MB
+CONFINED_NAMESPACES = 50  # up to so many, a query names the namespaces; rows are filtered in any case
+_NOTHING = Vector(labels=(), values=np.zeros(0))
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Grid(NamedTuple):
+    """Steps are numbered from 1970 on, so every process that reads them means the same moments."""
+
+    step: timedelta
+    settle: timedelta
+
+    def due(self, now: datetime) -> int:
+        """The last step whose samples are taken to have arrived."""
+        return (now - self.settle - EPOCH) // self.step
+
+    def end(self, step: int) -> datetime:
+        return EPOCH + self.step * step
+
+    def first_within(self, since: datetime) -> int:
+        """The first step that lies wholly after a moment."""
+        return -((EPOCH - since) // self.step) + 1
+
+
+class FeedKey(NamedTuple):
+    source: SourceKey
+    bad: str
+    total: str | None
+    grid: Grid
+    labels: Labels
+
+
+def feed_key(spec: Watched) -> FeedKey | None:
+    """Which feed serves this; None for a gauge."""
+    grid = Grid(spec.step, spec.settle)
+    match spec:
+        case ExposureSpec(selector=selector):
+            return FeedKey(spec.source, selector, None, grid, spec.labels)
+        case ObjectiveSpec(indicator=Ratio(bad=bad, total=total)):
+            return FeedKey(spec.source, bad, total, grid, spec.labels)
+        case ObjectiveSpec(indicator=CountOf(selector=selector)):
+            return FeedKey(spec.source, selector, None, grid, spec.labels)
+        case _:
+            return None
+
+
+def subject_of(spec: Watched) -> Subject:
+    match spec:
+        case ObjectiveSpec():
+            return Subject(spec.key.namespace, spec.matchers, spec.segments)
+        case ExposureSpec():
+            return Subject(spec.service.namespace, spec.matchers)
+
+
+@dataclass(slots=True)
+class _Folded:
+    """The state of some objectives: counts, and a row of the folds for each ratio."""
+
+    counting: Counting
+    folds: SequentialFolds = field(default_factory=lambda: SequentialFolds(()))
+    specs: list[ObjectiveSpec] = field(default_factory=list)  # of each row
+    subject_of_row: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+
+    def advance(self, step: int, bad: Vector, total: Vector | None) -> None:
+        counts = self.counting.advance(step, bad, total)
+        if self.specs:
+            self.folds.advance(step, counts.bad[self.subject_of_row], counts.judged[self.subject_of_row])
+
+    def index_rows(self) -> None:
+        self.subject_of_row = np.array([self.counting.index(subject_of(s)) for s in self.specs], dtype=np.intp)
+
+
+class CounterFeed:
+    """The state of one feed. A failed query changes nothing: the steps stay due, and are read by range later."""
+
+    def __init__(self, key: FeedKey) -> None:
+        self.key = key
+        self._wanted: dict[Watched, Subject] = {}
+        self._state = _Folded(Counting(key.labels))
+        self._rows: dict[ObjectiveSpec, int] = {}
+        self._known: set[Watched] = set()
+
+    @property
+    def counting(self) -> Counting:
+        return self._state.counting
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._wanted
+
+    def want(self, specs: Iterable[Watched]) -> None:
+        """From now on serve exactly these."""
+        self._wanted = {spec: subject_of(spec) for spec in specs}
+        gone = self._known - self._wanted.keys()
+        if gone:
+            self._known -= gone
+            still = {self._wanted[spec] for spec in self._known}
+            self._keep(lambda subject: subject in still)
+
+    def knows(self, spec: Watched) -> bool:
+        """Has it been read up to the feed's last step?"""
+        return spec in self._known
+
+    def evidence(self, spec: ObjectiveSpec) -> float:
+        return float(self._evidence()[self._rows[spec]])
+
+    def _evidence(self) -> NDArray[np.float64]:
+        return self._state.folds.evidence()
+
+    async def bring_up_to(self, due: int, port: MetricsPort) -> bool:
+        """Read every step up to `due`; True if there was anything to do. Raises MetricsError."""
+        last = self.counting.last_step
+        if last is not None and due - last > EPOCH_STEPS:
+            # So long a gap is cheaper to rebuild, with the same result.
+            self._state, self._rows, self._known, last = _Folded(Counting(self.key.labels)), {}, set(), None
+        new = [spec for spec in self._wanted if spec not in self._known]
+        if new:
+            await self._rebuild(new, due if last is None else last, port)
+        behind = self.counting.last_step
+        if behind is None or behind >= due:
+            return bool(new)
+        if due - behind == 1:
+            bad, total = await self._instant(due, port, self._wanted.values())
+            self._state.advance(due, bad, total)
+        else:
+            await self._by_range(self._state, behind + 1, due, port, self._wanted.values())
+        if due // EPOCH_STEPS != behind // EPOCH_STEPS:
+            self._keep(lambda subject: True)  # once an epoch, drop what is forgotten
+        return True
+
+    async def _rebuild(self, new: Sequence[Watched], upto: int, port: MetricsPort) -> None:
+        subjects = list(dict.fromkeys(self._wanted[spec] for spec in new))
+        rebuilt = _Folded(Counting(self.key.labels, subjects))
+        rebuilt.specs = [s for s in new if isinstance(s, ObjectiveSpec) and isinstance(s.rule, Sequential)]
+        rebuilt.folds = SequentialFolds([s.rule for s in rebuilt.specs if isinstance(s.rule, Sequential)])
+        rebuilt.index_rows()
+        epoch = (upto // EPOCH_STEPS - 1) * EPOCH_STEPS
+        await self._by_range(rebuilt, epoch - LEAD_STEPS, upto, port, subjects)
+        if rebuilt.counting.last_step is None:
+            rebuilt.advance(upto, _NOTHING, _NOTHING)
+        self._state.counting.absorb(rebuilt.counting)
+        self._state.folds = self._state.folds.join(rebuilt.folds)
+        self._state.specs += rebuilt.specs
+        self._known.update(new)
+        self._index()
+
+    async def _by_range(
+        self, state: _Folded, first: int, last: int, port: MetricsPort, subjects: Iterable[Subject]
+    ) -> None:
+        grid, queries = self.key.grid, self._queries(subjects)
+        # How many series there are decides how many steps fit into one answer.
+        now = await asyncio.gather(*(port.instant(query, grid.end(last)) for query in queries))
+        steps = max(30, CHUNK_POINTS // max(1, *(len(vector.labels) for vector in now)))
+        for start in range(first, last + 1, steps):
+            end = min(last, start + steps - 1)
+            answers = await asyncio.gather(
+                *(port.range(query, grid.end(start), grid.end(end), grid.step) for query in queries)
+            )
+            await asyncio.to_thread(_replay, state, start, answers)
+
+    async def _instant(self, step: int, port: MetricsPort, subjects: Iterable[Subject]) -> tuple[Vector, Vector | None]:
+        at = self.key.grid.end(step)
+        vectors = await asyncio.gather(*(port.instant(query, at) for query in self._queries(subjects)))
+        return vectors[0], vectors[1] if len(vectors) > 1 else None
+
+    def _queries(self, subjects: Iterable[Subject]) -> list[str]:
+        namespaces = sorted({subject.namespace for subject in subjects})
+        selectors = [self.key.bad] if self.key.total is None else [self.key.bad, self.key.total]
+        if len(namespaces) > CONFINED_NAMESPACES:
+            return selectors
+        return [confined(selector, self.key.labels.namespace, namespaces) for selector in selectors]
+
+    def _keep(self, is_kept: Callable[[Subject], bool]) -> None:
+        counting = self.counting
+        kept = counting.without([subject for subject in counting.subjects if not is_kept(subject)])
+        rows = [row for row, spec in enumerate(self._state.specs) if spec in self._known]
+        state = _Folded(kept, self._state.folds.take(np.array(rows, dtype=np.intp)))
+        state.specs = [self._state.specs[row] for row in rows]
+        self._state = state
+        self._index()
+
+    def _index(self) -> None:
+        self._state.index_rows()
+        self._rows = {spec: row for row, spec in enumerate(self._state.specs)}
+
+
+def _replay(state: _Folded, start: int, answers: Sequence[Matrix]) -> None:
+    present = np.logical_or.reduce([answer.present.any(axis=0) for answer in answers])
+    for offset in range(len(present)):
+        if state.counting.last_step is None and not present[offset]:
+            continue  # nothing was there yet: a state that has seen nothing stays what it is
+        total = answers[1].at(offset) if len(answers) > 1 else None
+        state.advance(start + offset, answers[0].at(offset), total)

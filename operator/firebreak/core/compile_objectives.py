@@ -1,0 +1,205 @@
+"""What does a declared service ask to be measured? From API objects to specs, or to problems in the user's words.
+
+Asked when a service, an indicator or a source changes; pure, so that `lint` and the backtest ask the same.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from firebreak.api.v1alpha1.aiservice import AIService, Detector, DetectorKind, Objective
+from firebreak.api.v1alpha1.indicator import IndicatorLabels, QualityIndicatorSpec
+from firebreak.api.v1alpha1.quantities import format_duration
+from firebreak.api.v1alpha1.references import IndicatorKind, IndicatorRef, SourceKind
+from firebreak.api.v1alpha1.source import MetricSourceSpec
+from firebreak.core.detectors.rules import ASSUMED_CLUSTERING, Count, Rule, Sequential, Threshold
+from firebreak.core.history import HISTORY_STEPS
+from firebreak.core.objectives import (
+    CountOf,
+    ExposureSpec,
+    Gauge,
+    Indicator,
+    Labels,
+    ObjectiveKey,
+    ObjectiveSpec,
+    Ratio,
+    ServiceKey,
+    SourceKey,
+    Watched,
+)
+from firebreak.core.promql import SelectorRefused, confined, parsed_counter
+
+LONGEST_SETTLE = timedelta(seconds=15)
+SHORTEST_SETTLE = timedelta(seconds=1)
+SERVICE_LABEL = "service"  # the key in spec.metrics.labels that an indicator's labels.service renames
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why an objective cannot be measured as declared; the others are."""
+
+    place: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """What can be measured, and why the rest cannot."""
+
+    watched: tuple[Watched, ...]
+    problems: tuple[Problem, ...]
+
+
+def compile_objectives(
+    service: AIService,
+    indicators: Mapping[tuple[IndicatorKind, str], QualityIndicatorSpec],
+    sources: Mapping[SourceKey, MetricSourceSpec],
+    clustering: Mapping[ObjectiveKey, float] | None = None,
+) -> Compiled:
+    """The specs of every objective that can be measured, and why the others cannot.
+
+    `indicators` are those that the service may name: its namespace's QualityIndicators and the cluster's.
+    `clustering` is G as measured per objective; what is missing is assumed.
+    """
+    key = ServiceKey(service.metadata.namespace, service.metadata.name)
+    declared = service.spec.metrics.source
+    source = SourceKey(key.namespace if declared.kind is SourceKind.NAMESPACED else "", declared.name)
+    source_spec = sources.get(source)
+    if source_spec is None:
+        place = "spec.metrics.source"
+        return Compiled(watched=(), problems=(Problem(place=place, message=f"no {declared.kind} {declared.name}"),))
+    compiler = _Compiler(service, key, source, source_spec, indicators, clustering or {})
+    for index, objective in enumerate(service.spec.objectives):
+        compiler.objective(f"spec.objectives[{index}]", objective)
+    compiler.exposure()
+    return Compiled(watched=tuple(compiler.watched), problems=tuple(compiler.problems))
+
+
+class _Compiler:
+    def __init__(
+        self,
+        service: AIService,
+        key: ServiceKey,
+        source: SourceKey,
+        source_spec: MetricSourceSpec,
+        indicators: Mapping[tuple[IndicatorKind, str], QualityIndicatorSpec],
+        clustering: Mapping[ObjectiveKey, float],
+    ) -> None:
+        self._service, self._key, self._source, self._source_spec = service, key, source, source_spec
+        self._indicators, self._clustering = indicators, clustering
+        self.watched: list[Watched] = []
+        self.problems: list[Problem] = []
+
+    def objective(self, place: str, objective: Objective) -> None:
+        try:
+            indicator, names = self._indicator(objective.indicator)
+            rule = self._rule(objective)
+        except (SelectorRefused, ValueError) as error:
+            self.problems.append(Problem(place=f"{place}.indicator", message=str(error)))
+            return
+        longest = objective.detector.step * HISTORY_STEPS
+        if isinstance(rule, Threshold | Count):
+            lasting = rule.lasting if isinstance(rule, Threshold) else rule.within
+            if lasting > longest:
+                told = f"{format_duration(lasting)} is longer than what is kept, {HISTORY_STEPS} steps "
+                told += f"({format_duration(longest)}); shorten it or take a longer step"
+                self.problems.append(Problem(place=f"{place}.detector", message=told))
+                return
+        self.watched.append(
+            ObjectiveSpec(
+                key=ObjectiveKey(*self._key, objective.name),
+                category=objective.category,
+                source=self._source,
+                indicator=indicator,
+                rule=rule,
+                step=objective.detector.step,
+                settle=settle_of(objective.detector.step),
+                matchers=self._matchers(names),
+                labels=self._labels(names),
+                segments=objective.segments,
+            )
+        )
+
+    def exposure(self) -> None:
+        answers = self._service.spec.answers
+        if answers is None:
+            return
+        try:
+            self._check_counter(answers.selector)
+        except SelectorRefused as error:
+            self.problems.append(Problem(place="spec.answers.selector", message=str(error)))
+            return
+        # On the finest grid of the objectives, so that exposure is known as soon as a breach is.
+        step = min(objective.detector.step for objective in self._service.spec.objectives)
+        names = IndicatorLabels(revision=self._revision_label())
+        self.watched.append(
+            ExposureSpec(
+                service=self._key,
+                source=self._source,
+                selector=answers.selector,
+                step=step,
+                settle=settle_of(step),
+                matchers=self._matchers(names),
+                labels=self._labels(names),
+            )
+        )
+
+    def _indicator(self, ref: IndicatorRef) -> tuple[Indicator, IndicatorLabels]:
+        own = IndicatorLabels(revision=self._revision_label())
+        if ref.gauge is not None:
+            confined(ref.gauge, self._source_spec.namespace_label, [self._key.namespace])
+            return Gauge(expr=ref.gauge), own
+        if ref.name is not None:
+            kind = ref.kind or IndicatorKind.NAMESPACED
+            shared = self._indicators.get((kind, ref.name))
+            if shared is None:
+                raise ValueError(f"no {kind} {ref.name}")
+            self._check_counter(shared.bad_selector)
+            self._check_counter(shared.total_selector)
+            return Ratio(bad=shared.bad_selector, total=shared.total_selector), shared.labels
+        if ref.bad_selector is None:
+            raise ValueError("give a shared indicator's name, badSelector or gauge")
+        self._check_counter(ref.bad_selector)
+        if ref.total_selector is None:
+            return CountOf(selector=ref.bad_selector), own
+        self._check_counter(ref.total_selector)
+        return Ratio(bad=ref.bad_selector, total=ref.total_selector), own
+
+    def _check_counter(self, selector: str) -> None:
+        parsed_counter(selector)
+        confined(selector, self._source_spec.namespace_label, [self._key.namespace])
+
+    def _rule(self, objective: Objective) -> Rule:
+        detector: Detector = objective.detector
+        match detector.kind:
+            case DetectorKind.SEQUENTIAL:
+                if objective.target is None:
+                    raise ValueError("detector Sequential needs target")
+                key = ObjectiveKey(*self._key, objective.name)
+                # 1 - 0.95 is not 0.05 in floats, and messages show it.
+                allowed = round(1.0 - objective.target, 9)
+                return Sequential(allowed=allowed, clustering=self._clustering.get(key, ASSUMED_CLUSTERING))
+            case DetectorKind.THRESHOLD:
+                lasting = detector.step if detector.for_ is None else detector.for_
+                return Threshold(above=detector.above, below=detector.below, lasting=lasting)
+            case DetectorKind.COUNT:
+                return Count(at_least=detector.at_least or 1, within=detector.window or timedelta(minutes=10))
+
+    def _matchers(self, names: IndicatorLabels) -> tuple[tuple[str, str], ...]:
+        declared = self._service.spec.metrics.labels
+        return tuple(sorted((names.service if n == SERVICE_LABEL else n, v) for n, v in declared.items()))
+
+    def _labels(self, names: IndicatorLabels) -> Labels:
+        return Labels(namespace=self._source_spec.namespace_label, revision=names.revision)
+
+    def _revision_label(self) -> str:
+        revision = self._service.spec.revision
+        return revision.metric_label.name if revision and revision.metric_label else "revision"
+
+
+def settle_of(step: timedelta) -> timedelta:
+    """How long after a step's end its samples are taken to have arrived: half a step, 1 to 15 seconds."""
+    return max(SHORTEST_SETTLE, min(LONGEST_SETTLE, step / 2))

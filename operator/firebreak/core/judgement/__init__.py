@@ -1,0 +1,32 @@
+"""What do counts and values say about an objective, in words with the numbers they rest on?
+
+From what detectors found to a `Verdict`, a `RecoveryVerdict` or a `Health`. Asked by app/sampler.py for live verdicts
+and by the backtest for past ones; holds nothing, reads no clock.
+"""
+
+from firebreak.core.judgement.counts import Counts
+from firebreak.core.judgement.health import gauge_health, health_of
+from firebreak.core.judgement.recovered import gauge_recovery, recovery_of
+from firebreak.core.judgement.scope import SegmentCounts, worse_segments
+from firebreak.core.judgement.verdicts import (
+    count_verdict,
+    error_verdict,
+    inconclusive_verdict,
+    sequential_verdict,
+    threshold_verdict,
+)
+
+__all__ = [
+    "Counts",
+    "SegmentCounts",
+    "count_verdict",
+    "error_verdict",
+    "gauge_health",
+    "gauge_recovery",
+    "health_of",
+    "inconclusive_verdict",
+    "recovery_of",
+    "sequential_verdict",
+    "threshold_verdict",
+    "worse_segments",
+]

@@ -18,6 +18,7 @@ import orjson
 from kubernetes.aio import config as kube_config
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.client.rest import RESTClientObject
+from kubernetes.aio.config.incluster_config import InClusterConfigLoader
 
 from firebreak.adapters.kube.kinds import Kind
 from firebreak.core.field_paths import PatchOp
@@ -27,6 +28,7 @@ FIELD_MANAGER = "firebreak"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 READ_TIMEOUT = 10.0
 WRITE_TIMEOUT = 4.0
 """Seconds; a leader must be sure of its lease for at least this long before it sends a write (lease.py)."""
@@ -34,9 +36,8 @@ WRITE_TIMEOUT = 4.0
 _PAGE = 500
 _LONGEST = 1000
 # The package's functions have no annotations.
-_load_incluster: Callable[..., None] = kube_config.load_incluster_config
+_InCluster: Callable[..., Any] = InClusterConfigLoader
 _load_kubeconfig: Callable[..., Awaitable[Any]] = kube_config.load_kube_config
-_DIR = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 class ClusterDenied(ClusterError):
@@ -88,14 +89,16 @@ class KubeClient:
         self._api.rest_client = self._rest = _Rest(configuration)
 
     @classmethod
-    async def connect(cls, kubeconfig: str | None = None) -> Self:
+    async def connect(cls, kubeconfig: str | None = None, *, service_account: Path = SERVICE_ACCOUNT) -> Self:
         """Use this kubeconfig, else KUBECONFIG, else the Pod's ServiceAccount, else ~/.kube/config."""
         configuration = Configuration()
         configuration.retries = None  # whether a write is sent again is ours to decide
         configuration.client_go_retries = False
         chosen = kubeconfig or os.environ.get("KUBECONFIG")
-        if chosen is None and "KUBERNETES_SERVICE_HOST" in os.environ and (_DIR / "token").exists():
-            _load_incluster(client_configuration=configuration)
+        if chosen is None and "KUBERNETES_SERVICE_HOST" in os.environ and (service_account / "token").exists():
+            _InCluster(
+                token_filename=str(service_account / "token"), cert_filename=str(service_account / "ca.crt")
+            ).load_and_set(configuration)
         else:
             loader = await _load_kubeconfig(
                 config_file=chosen, client_configuration=configuration, persist_config=False

@@ -1,0 +1,353 @@
+"""What can be counted and timed of Firebreak itself? Its own metrics, all with the prefix firebreak_.
+
+Fed with the same commands that become Events, timeline and log lines, so that all of them say the same. Labels are
+bounded by what people declare: namespaces, services and objectives; never a revision, a segment or a message.
+docs/reference-metrics.md is made from what is declared here.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from firebreak.api.v1alpha1 import AIIncident
+from firebreak.api.v1alpha1.incident import Action, ActionPhase
+from firebreak.core.commands import (
+    AskPeople,
+    Command,
+    Judge,
+    OpenIncident,
+    Reason,
+    Resolve,
+    SeeInForce,
+    SkipStep,
+    TakeStep,
+)
+from firebreak.core.objectives import ServiceKey
+from firebreak.core.opening import DETECTOR, OPENED_BY
+from firebreak.core.verdict import Finding, Verdict
+
+_disable_created: Callable[[], None] = disable_created_metrics  # not annotated there
+
+_LONG = (5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 4 * 3600, 24 * 3600)
+_SHORT = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+_HELD = frozenset(
+    {
+        Reason.COOLDOWN,
+        Reason.MAX_CONTAINMENTS,
+        Reason.PAUSED,
+        Reason.SUSPENDED,
+        Reason.TARGET_CONFLICT,
+        Reason.TARGET_NOT_ALLOWED,
+        Reason.EVIDENCE_THIN,
+    }
+)
+_STATE = {Finding.ERROR: -2, Finding.INCONCLUSIVE: -1, Finding.MET: 0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """A metric, for the reference."""
+
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    help: str
+
+
+class Telemetry:
+    """Firebreak's own metrics, in a registry of their own."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        _disable_created()  # a second series for each counter, which nobody reads
+        self.registry = registry or CollectorRegistry()
+        self.described: list[Described] = []
+        self._open: _OpenIncidents | None = None
+        self._objectives: dict[ServiceKey, set[str]] = {}
+        self._listed = False
+
+        self._opened = self._counter(
+            "firebreak_incidents_opened",
+            "Incidents opened; found_by is detector or person: those found by people were missed by the objectives.",
+            ("namespace", "category", "severity", "found_by"),
+        )
+        self._resolved = self._counter(
+            "firebreak_incidents_resolved",
+            "Incidents that ended; reason as in the timeline, such as FixProven or FalseAlarm.",
+            ("namespace", "category", "severity", "found_by", "reason"),
+        )
+        self._containments = self._counter(
+            "firebreak_containments",
+            "Steps by what became of them: Taken, InForce, Recovered, NotRecovered, Unknown, Blocked, GivenBack, "
+            "Skipped, or WouldDo (mode Observe).",
+            ("namespace", "action", "outcome"),
+        )
+        self._suppressed = self._counter(
+            "firebreak_containments_suppressed",
+            "Steps that were called for and not taken, by reason: skipped, held, or only observed.",
+            ("namespace", "reason"),
+        )
+        self._pages = self._counter(
+            "firebreak_pages", "How often people were asked to do something, repeats included.", ("namespace", "reason")
+        )
+        self._detection = self._histogram(
+            "firebreak_detection_delay_seconds",
+            "From the estimated onset to the opening of the incident.",
+            ("namespace", "category"),
+            _LONG,
+        )
+        self._contained = self._histogram(
+            "firebreak_time_to_contain_seconds",
+            "From the opening of the incident to the first containment that was shown to help.",
+            ("namespace", "category"),
+            _LONG,
+        )
+        self._recovered = self._histogram(
+            "firebreak_time_to_recover_seconds",
+            "From the opening of the incident to its end, with everything given back.",
+            ("namespace", "category"),
+            _LONG,
+        )
+        self._state = self._gauge(
+            "firebreak_objective_state",
+            "What is known of an objective: -2 error, -1 inconclusive, 0 met, 1 watch, 2 suspected, 3 confirmed breach.",
+            ("namespace", "service", "objective"),
+        )
+        self._estimate = self._gauge(
+            "firebreak_objective_value",
+            "The measured value behind it: the share of bad answers (0 to 1), the gauge's value, or the count.",
+            ("namespace", "service", "objective"),
+        )
+        self._evaluation = self._histogram(
+            "firebreak_evaluation_seconds", "One round of the evaluation loop over all services.", (), _SHORT
+        )
+        self._turn = self._histogram("firebreak_turn_seconds", "One turn of one service.", (), _SHORT)
+        self._turn_errors = self._counter(
+            "firebreak_turn_errors", "Turns and rounds that ended in an error of Firebreak's own: each is a bug.", ()
+        )
+        self._query = self._histogram(
+            "firebreak_query_seconds",
+            "Queries to metric sources; outcome is ok, or the error's kind.",
+            ("outcome",),
+            _SHORT,
+        )
+        self._write = self._histogram(
+            "firebreak_write_seconds",
+            "Guarded writes of a field; result is Landed, Changed (by someone else), Unmatched, Missing, Refused, or "
+            "Error when the answer is not known.",
+            ("result",),
+            _SHORT,
+        )
+        self._leader = self._gauge("firebreak_leader", "1 on the replica that acts, 0 on the others.", ())
+        self._watch_restarts = self._counter(
+            "firebreak_watch_restarts", "How often the watches died and were started again.", ()
+        )
+        self._missed = self._counter(
+            "firebreak_watch_missed_changes",
+            "Changes that the watches had not told when the periodic list found them; rising means a dead watch.",
+            (),
+        )
+        self._relisted_at = self._gauge(
+            "firebreak_last_list_timestamp_seconds", "When the cluster was last listed whole.", ()
+        )
+        self._gauge("firebreak_build_info", "1; the version is a label.", ("version",)).labels(
+            version=version("firebreak")
+        ).set(1)
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+
+    # --- what happened
+
+    def decided(self, incident: AIIncident, command: Command) -> None:
+        """A command that has been recorded; `incident` is the record after it."""
+        status, namespace = incident.status, incident.metadata.namespace
+        category, severity = str(status.category or ""), str(incident.spec.severity or status.severity or "")
+        match command:
+            case OpenIncident(onset=onset):
+                self._opened.labels(namespace, category, severity, found_by(incident)).inc()
+                # Of an incident that a person declares the onset is their word, not an estimate.
+                if onset is not None and status.detected_at is not None and found_by(incident) == DETECTOR:
+                    _observe(self._detection.labels(namespace, category), onset, status.detected_at)
+            case TakeStep(action=action):
+                self._containments.labels(namespace, action.kind, "Taken").inc()
+            case SkipStep(action=action):
+                self._containments.labels(namespace, action.kind, action.phase).inc()
+                self._suppressed.labels(namespace, command.reason).inc()
+            case SeeInForce(action_id=action_id):
+                self._containments.labels(namespace, _kind(incident, action_id), "InForce").inc()
+            case Judge(action_id=action_id, outcome=outcome):
+                self._containments.labels(namespace, _kind(incident, action_id), outcome).inc()
+                judged = _action(incident, action_id)
+                first = judged is not None and judged.proven_at is not None and judged.proven_at == status.contained_at
+                if first and status.detected_at is not None and status.contained_at is not None:
+                    _observe(self._contained.labels(namespace, category), status.detected_at, status.contained_at)
+            case AskPeople(reason=reason):
+                self._pages.labels(namespace, reason).inc()
+                if reason in _HELD and (status.page is None or status.page.times == 1):
+                    self._suppressed.labels(namespace, reason).inc()
+            case Resolve(reason=reason):
+                self._resolved.labels(namespace, category, severity, found_by(incident), reason).inc()
+                if status.detected_at is not None and status.resolved_at is not None:
+                    _observe(self._recovered.labels(namespace, category), status.detected_at, status.resolved_at)
+            case _:
+                pass
+
+    def acted(self, incident: AIIncident, action: Action) -> None:
+        """An action whose phase the actuator has moved."""
+        outcome = {ActionPhase.BLOCKED: "Blocked", ActionPhase.UNDONE: "GivenBack"}.get(action.phase)
+        if outcome:
+            self._containments.labels(incident.metadata.namespace, action.kind, outcome).inc()
+
+    # --- what is so
+
+    def observed(self, service: ServiceKey, verdicts: Mapping[str, Verdict]) -> None:
+        """The verdicts of a service now; objectives that are no longer declared disappear."""
+        for gone in self._objectives.get(service, set()) - set(verdicts):
+            self._drop(service, gone)
+        self._objectives[service] = set(verdicts)
+        for name, verdict in verdicts.items():
+            state = int(verdict.tier) if verdict.finding is Finding.BREACHED else _STATE[verdict.finding]
+            self._state.labels(service.namespace, service.name, name).set(state)
+            value = verdict.estimate if verdict.estimate is not None else verdict.bad
+            if value is not None:
+                self._estimate.labels(service.namespace, service.name, name).set(value)
+
+    def forgotten(self, service: ServiceKey) -> None:
+        """A service that is gone."""
+        for name in self._objectives.pop(service, set()):
+            self._drop(service, name)
+
+    def leads(self, is_leader: bool) -> None:
+        """Whether this replica acts; one that does not says nothing of services, for it does not look at them."""
+        self._leader.set(is_leader)
+        if not is_leader:
+            for service in tuple(self._objectives):
+                self.forgotten(service)
+
+    def watch_incidents(self, open_incidents: Callable[[], Iterable[AIIncident]]) -> None:
+        """Count open incidents whenever the metrics are read, from what is known then: right after a restart too."""
+        if self._open is not None:
+            self.registry.unregister(self._open)
+        self._open = _OpenIncidents(open_incidents)
+        self.registry.register(self._open)
+
+    # --- how well it works
+
+    def evaluated(self, seconds: float) -> None:
+        """One round of the evaluation loop."""
+        self._evaluation.observe(seconds)
+
+    def turned(self, seconds: float) -> None:
+        """One turn of one service."""
+        self._turn.observe(seconds)
+
+    def turn_failed(self) -> None:
+        """An error of our own."""
+        self._turn_errors.inc()
+
+    def queried(self, seconds: float, outcome: str = "ok") -> None:
+        """One query to a metric source; of a failed one the error's class."""
+        self._query.labels(outcome).observe(seconds)
+
+    def wrote(self, seconds: float, result: str) -> None:
+        """One guarded write; `result` is the class of what came of it."""
+        self._write.labels(result).observe(seconds)
+
+    def watch_restarted(self) -> None:
+        """The watches died and are started again."""
+        self._watch_restarts.inc()
+
+    def relisted(self, missed: int, at: datetime) -> None:
+        """The cluster was listed whole, and this much of it was news; the first time that is everything."""
+        if self._listed:
+            self._missed.inc(missed)
+        self._listed = True
+        self._relisted_at.set(at.timestamp())
+
+    # --- declared
+
+    def _drop(self, service: ServiceKey, objective: str) -> None:
+        for gauge in (self._state, self._estimate):
+            gauge.remove_by_labels({"namespace": service.namespace, "service": service.name, "objective": objective})
+
+    def _describe(self, name: str, type_: str, labels: tuple[str, ...], help_: str) -> None:
+        self.described.append(Described(name=name, type=type_, labels=labels, help=help_))
+
+    def _counter(self, name: str, help_: str, labels: tuple[str, ...]) -> Counter:
+        self._describe(f"{name}_total", "counter", labels, help_)
+        return Counter(name, help_, labels, registry=self.registry)
+
+    def _gauge(self, name: str, help_: str, labels: tuple[str, ...]) -> Gauge:
+        self._describe(name, "gauge", labels, help_)
+        return Gauge(name, help_, labels, registry=self.registry)
+
+    def _histogram(self, name: str, help_: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> Histogram:
+        self._describe(name, "histogram", labels, help_)
+        return Histogram(name, help_, labels, registry=self.registry, buckets=buckets)
+
+
+class _OpenIncidents(Collector):
+    """A gauge made when it is read."""
+
+    described = Described(
+        name="firebreak_incidents_open",
+        type="gauge",
+        labels=("namespace", "category", "severity", "phase"),
+        help="Incidents that are open; every replica says the same, so take the maximum over them.",
+    )
+
+    def __init__(self, open_incidents: Callable[[], Iterable[AIIncident]]) -> None:
+        self._incidents = open_incidents
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(self.described.name, self.described.help, labels=self.described.labels)
+        counts: dict[tuple[str, ...], int] = {}
+        for incident in self._incidents():
+            status = incident.status
+            said = (
+                incident.metadata.namespace,
+                str(status.category or incident.spec.category or ""),
+                str(incident.spec.severity or status.severity or ""),
+                str(status.phase),
+            )
+            counts[said] = counts.get(said, 0) + 1
+        for labels, count in counts.items():
+            family.add_metric(labels, count)
+        yield family
+
+
+def every_metric() -> tuple[Described, ...]:
+    """All metrics of Firebreak, by name."""
+    described = [*Telemetry().described, _OpenIncidents.described]
+    return tuple(sorted(described, key=lambda d: d.name))
+
+
+def found_by(incident: AIIncident) -> str:
+    """Who found it: `detector` or `person`."""
+    return DETECTOR if incident.metadata.labels.get(OPENED_BY) == DETECTOR else "person"
+
+
+def _action(incident: AIIncident, action_id: str) -> Action | None:
+    return next((a for a in incident.status.actions if a.id == action_id), None)
+
+
+def _kind(incident: AIIncident, action_id: str) -> str:
+    action = _action(incident, action_id)
+    return action.kind if action else ""
+
+
+def _observe(histogram: Histogram, start: datetime, end: datetime) -> None:
+    histogram.observe(max(0.0, (end - start).total_seconds()))

@@ -4,61 +4,65 @@ Kopf's own endpoint says 200 while its watches are dead, so liveness here is the
 goes round. Standby replicas are ready too: they keep their view of the cluster warm and must be counted for a rollout.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import structlog
 from aiohttp import web
-from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
-from firebreak.app.clock import Clock
+from firebreak.app.settings import Settings
+from firebreak.app.telemetry import Telemetry
 
 log = structlog.get_logger()
 
-Why = Callable[[], str]
-"""Why it is not so, in words; empty while it is."""
 
+class Http:
+    """The endpoints of the operator: /livez, /readyz and /metrics."""
 
-def ticking(ticked_at: Callable[[], float], clock: Clock, within_seconds: float) -> Why:
-    """Alive while what sets `ticked_at` (monotonic seconds) has gone round within this time."""
+    def __init__(
+        self,
+        settings: Settings,
+        telemetry: Telemetry,
+        *,
+        is_alive: Callable[[], bool],
+        is_ready: Callable[[], bool],
+    ) -> None:
+        self._settings = settings
+        self._registry = telemetry.registry
+        self._is_alive = is_alive
+        self._is_ready = is_ready
 
-    def why_not() -> str:
-        silent = clock.monotonic() - ticked_at()
-        return "" if silent <= within_seconds else f"the evaluation loop has not gone round for {silent:.0f} s"
+    async def serve(self) -> None:
+        """Serve until cancelled. Raises OSError when the port is taken."""
+        async with self.serving():
+            await asyncio.Event().wait()
 
-    return why_not
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[int]:
+        """Serve while the context is open; yields the port. Raises OSError when it is taken."""
+        app = web.Application()
+        app.router.add_get("/livez", _probe(self._is_alive, "the evaluation loop does not go round"))
+        app.router.add_get("/readyz", _probe(self._is_ready, "the cluster has not been listed yet"))
+        app.router.add_get("/metrics", self._metrics)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._settings.bind, self._settings.port).start()
+            port = int(runner.addresses[0][1])
+            log.info("http_serving", bind=self._settings.bind, port=port)
+            yield port
+        finally:
+            await runner.cleanup()
 
-
-@asynccontextmanager
-async def serving(
-    bind: str, port: int, *, registry: CollectorRegistry, not_alive: Why, not_ready: Why
-) -> AsyncIterator[int]:
-    """Serve /livez, /readyz and /metrics while the context is open; yields the port. Raises OSError."""
-
-    async def metrics(_: web.Request) -> web.Response:
+    async def _metrics(self, _: web.Request) -> web.Response:
         # In the loop, not in a thread: a collector reads what turns write.
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
-
-    app = web.Application()
-    app.router.add_get("/livez", _answer(not_alive))
-    app.router.add_get("/readyz", _answer(not_ready))
-    app.router.add_get("/metrics", metrics)
-    runner = web.AppRunner(app, access_log=None, handle_signals=False)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, bind, port, shutdown_timeout=1.0)
-        await site.start()
-        taken = int(runner.addresses[0][1])
-        log.info("http_serving", bind=bind, port=taken)
-        yield taken
-    finally:
-        await runner.cleanup()
+        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
 
-def _answer(why_not: Why) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _probe(is_so: Callable[[], bool], otherwise: str) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(_: web.Request) -> web.Response:
-        reason = why_not()
-        return web.Response(status=503 if reason else 200, text=(reason or "ok") + "\n")
+        return web.Response(text="ok\n") if is_so() else web.Response(status=503, text=f"{otherwise}\n")
 
     return answer

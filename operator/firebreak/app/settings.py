@@ -114,7 +114,7 @@ class Settings(BaseModel):
         str, Field(alias="FIREBREAK_SERVICE_ACCOUNT", pattern=r"^system:serviceaccount:[^:]+:[^:]+$")
     ]
     """The user name under which the API server knows Firebreak."""
-    responder_at: Annotated[Responder | None, Field(alias="FIREBREAK_RESPONDER")] = None
+    responder: Annotated[Responder | None, Field(alias="FIREBREAK_RESPONDER")] = None
     """Where static fallbacks are served; None when the chart's responder is turned off."""
     lease_name: Annotated[str, Field(alias="FIREBREAK_LEASE_NAME", min_length=1)] = "firebreak"
     lease_duration_seconds: Annotated[Seconds, Field(alias="FIREBREAK_LEASE_DURATION_SECONDS")] = 15.0
@@ -134,9 +134,9 @@ class Settings(BaseModel):
     """Which places may be written at all."""
 
     @property
-    def responder(self) -> str:
+    def responder_name(self) -> str:
         """The responder's Service as routes name it; the chart's default where it is turned off, for messages."""
-        return self.responder_at.name if self.responder_at else "firebreak-responder"
+        return self.responder.name if self.responder else "firebreak-responder"
 
     @model_validator(mode="before")
     @classmethod

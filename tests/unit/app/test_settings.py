@@ -42,7 +42,7 @@ def test_the_environment_of_the_chart_is_read() -> None:
 
     assert (settings.namespace, settings.identity, settings.bind) == ("firebreak", "firebreak-0", "10.0.0.1")
     assert (settings.lease_duration_seconds, settings.log_level) == (30.0, "debug")
-    assert settings.responder_at == Responder(namespace="firebreak", name="firebreak-responder", port=8080)
+    assert settings.responder == Responder(namespace="firebreak", name="firebreak-responder", port=8080)
     assert [kind.kind for kind in settings.reach.kinds] == ["Deployment", "ConfigMap"]
 
 
@@ -50,8 +50,8 @@ def test_a_responder_without_a_namespace_is_next_to_the_operator() -> None:
     """The short form names the Service alone."""
     settings = Settings.from_env(environ(FIREBREAK_RESPONDER="answers"))
 
-    assert settings.responder_at == Responder(namespace="firebreak", name="answers", port=8080)
-    assert settings.responder == "answers"
+    assert settings.responder == Responder(namespace="firebreak", name="answers", port=8080)
+    assert settings.responder_name == "answers"
 
 
 def test_no_responder_is_a_setting_too() -> None:
@@ -59,7 +59,7 @@ def test_no_responder_is_a_setting_too() -> None:
     env = environ()
     del env["FIREBREAK_RESPONDER"]
 
-    assert Settings.from_env(env).responder_at is None
+    assert Settings.from_env(env).responder is None
 
 
 @pytest.mark.parametrize(

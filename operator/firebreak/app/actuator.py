@@ -11,7 +11,7 @@ from typing import assert_never
 
 import structlog
 
-from firebreak.adapters.kube.objects import Quarantines
+from firebreak.adapters.kube.quarantines import Quarantines
 from firebreak.api.v1alpha1 import AIIncident, AIService
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatus, FieldWrite
 from firebreak.api.v1alpha1.policy import ActionKind

@@ -10,7 +10,8 @@ from kubeplace import APPLY, Place, a_deployment
 from firebreak.adapters.kube.client import ClusterDenied
 from firebreak.adapters.kube.kinds import CONTROLLER_REVISION, DEPLOYMENT, FIREBREAK, path_of
 from firebreak.adapters.kube.lease import NotLeader
-from firebreak.adapters.kube.objects import Conflict, FirebreakObjects, Quarantines, Stored
+from firebreak.adapters.kube.objects import Conflict, FirebreakObjects, Stored
+from firebreak.adapters.kube.quarantines import Quarantines
 from firebreak.adapters.kube.snapshots import Snapshots
 from firebreak.api.v1alpha1.incident import FINALIZER, AIIncident, AIIncidentSpec, AIIncidentStatus, Phase
 from firebreak.api.v1alpha1.model import ApiModel

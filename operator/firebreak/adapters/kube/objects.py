@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from firebreak.adapters.kube.client import (
-    MERGE_PATCH,
     WRITE_TIMEOUT,
     Answer,
     ClusterDenied,
@@ -20,11 +19,8 @@ from firebreak.adapters.kube.client import (
 from firebreak.adapters.kube.cluster import Fence
 from firebreak.adapters.kube.kinds import FIREBREAK, Kind, kind_of, path_of
 from firebreak.api.v1alpha1.model import ApiModel
-from firebreak.api.v1alpha1.quarantine import QuarantineSpec
 from firebreak.core.field_paths import PatchOp
 from firebreak.core.ports import ClusterError, KubeObject, Missing, ObjectKey, Refused
-
-QUARANTINE_PROBE = "firebreak.dev/quarantine-probe"
 
 _ATTEMPTS = 5
 
@@ -142,49 +138,6 @@ class FirebreakObjects:
             if not isinstance(recorded, Conflict):
                 return recorded
         raise ClusterError(f"{key.kind} {key.namespace}/{key.name} was changed by others {_ATTEMPTS} times meanwhile")
-
-
-class Quarantines:
-    """The Quarantine objects, and what the API server makes of them."""
-
-    def __init__(self, client: KubeClient, *, fence: Fence) -> None:
-        self._client = client
-        self._fence = fence
-        self._objects = FirebreakObjects(client, fence=fence)
-
-    async def create(self, namespace: str, name: str, spec: QuarantineSpec) -> Stored | Refused:
-        """Quarantine a revision; one that is quarantined under this name already stays as it is."""
-        return await self._objects.create("Quarantine", namespace, name, spec)
-
-    async def delete(self, namespace: str, name: str) -> None:
-        """Lift a quarantine."""
-        await self._objects.delete(FIREBREAK["Quarantine"].key(namespace, name))
-
-    async def in_force(self, target: ObjectKey, name: str) -> bool:
-        """Whether the API server denies what this Quarantine denies; policies take about a second to take effect.
-
-        Asked by a dry-run write to the target that carries the Quarantine's name in an annotation, which the chart's
-        policies answer as if it were the bad value. A control without it tells their denial from any other one
-        (a missing permission, somebody's policy): raises ClusterDenied then, since nothing can be said.
-        """
-        probed = await self._probe(target, name)
-        if probed.ok:
-            return False
-        control = await self._probe(target, None)
-        if control.ok:
-            return probed.status in (403, 422)
-        raise ClusterDenied(f"{target.kind} {target.namespace}/{target.name}: {control.status} {control.message}")
-
-    async def _probe(self, target: ObjectKey, name: str | None) -> Answer:
-        self._fence()
-        return await self._client.request(
-            "PATCH",
-            path_of(target),
-            query=written_by(dry_run=True),
-            body={"metadata": {"annotations": {QUARANTINE_PROBE: name}}},
-            content_type=MERGE_PATCH,
-            deadline_seconds=WRITE_TIMEOUT,
-        )
 
 
 async def create(client: KubeClient, fence: Fence, kind: Kind, object_: Mapping[str, Any]) -> Stored | Refused:

@@ -7,13 +7,29 @@ A condition in a status says that a change was accepted; that it works is proven
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from firebreak.adapters.kube.client import KubeClient
-from firebreak.adapters.kube.kinds import DEPLOYMENT, ENDPOINT_SLICE, HTTP_ROUTE, path_of
 from firebreak.api.v1alpha1.aiservice import Fallback, Route
 from firebreak.api.v1alpha1.references import TargetRef
 from firebreak.core.field_paths import FieldPath, Found, find, same
 from firebreak.core.observations import Effect, Failed, InForce, Waiting, all_of
 from firebreak.core.ports import Absent, Held, KubeObject, Unmatched
+
+REPLICAS = "$.spec.replicas"
+
+
+def effect_of(writes: Iterable[tuple[TargetRef, str, Held]], live: Mapping[TargetRef, KubeObject | None]) -> Effect:
+    """Whether all of these (object, path, value) hold, and the objects' own controllers have acted on them."""
+    effects: list[Effect] = []
+    objects: dict[TargetRef, Effect] = {}
+    for target, path, desired in writes:
+        object_ = live.get(target)
+        if object_ is not None:
+            effects.append(holds(object_, path, desired))
+        if object_ is not None and target.kind == "Deployment" and path == REPLICAS and isinstance(desired, int):
+            # More reviewers are in force when they are ready; that another change still rolls out does not matter.
+            effects.append(scaled(object_, desired))
+        else:
+            objects[target] = in_force(target, object_)
+    return all_of((*effects, *objects.values()))
 
 
 def in_force(target: TargetRef, live: KubeObject | None) -> Effect:
@@ -173,34 +189,6 @@ def fallback_ready(
         else:
             effects.append(scaled(workload, fallback.readiness.min_ready))
     return all_of(tuple(effects))
-
-
-def namespace_of(backend: str, route: KubeObject, where: Route) -> str:
-    """The namespace in which a rule's backendRef says that its Service is: the route's own unless it says so."""
-    home: str = route["metadata"]["namespace"]
-    for rule in route["spec"].get("rules") or ():
-        for ref in rule.get("backendRefs") or ():
-            if rule.get("name") == where.rule and ref.get("name") == backend:
-                return str(ref.get("namespace", home))
-    return home
-
-
-class Observers:
-    """Reads what the questions above need."""
-
-    def __init__(self, client: KubeClient) -> None:
-        self._client = client
-
-    async def readiness(self, namespace: str, fallback: Fallback, routes: Iterable[Route], responder: str) -> Effect:
-        """Whether traffic could go to a fallback now; `responder` is the Service that serves static answers."""
-        backend = fallback.backend.name if fallback.backend else responder
-        read = [(where, await self._client.get(path_of(HTTP_ROUTE.key(namespace, where.name)))) for where in routes]
-        home = next((namespace_of(backend, route, where) for where, route in read if route is not None), namespace)
-        slices = await self._client.list(ENDPOINT_SLICE, home, labels=f"kubernetes.io/service-name={backend}")
-        workload = None
-        if fallback.readiness:
-            workload = await self._client.get(path_of(DEPLOYMENT.key(namespace, fallback.readiness.workload.name)))
-        return fallback_ready(fallback, backend=backend, routes=read, slices=slices.items, workload=workload)
 
 
 def _observed(object_: KubeObject) -> bool:

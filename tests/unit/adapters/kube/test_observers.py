@@ -7,10 +7,10 @@ import pytest
 from firebreak.adapters.kube.observers import (
     accepted,
     declared,
+    effect_of,
     fallback_ready,
     holds,
     in_force,
-    namespace_of,
     ready_endpoints,
     rollout,
     scaled,
@@ -53,7 +53,6 @@ def a_route(*conditions: dict[str, Any], parent: dict[str, Any] | None = None, *
                     "backendRefs": [
                         {"name": "qa", "port": 80, "weight": 100},
                         {"name": "qa-small", "port": 80, "weight": 0},
-                        {"name": "responder", "namespace": "firebreak", "port": 80, "weight": 0},
                     ],
                 }
             ],
@@ -236,7 +235,23 @@ def test_a_backend_that_is_declared_twice_is_refused():
     assert says(declared(twice, WHERE, "qa-small"), Failed, "more than once")
 
 
-def test_a_backend_is_where_the_route_says():
-    """The responder may live in Firebreak's own namespace."""
-    assert namespace_of("responder", a_route(), WHERE) == "firebreak"
-    assert namespace_of("qa-small", a_route(), WHERE) == "docs"
+DEPLOYMENT = TargetRef(api_version="apps/v1", kind="Deployment", name="web")
+PROMPT = TargetRef(api_version="v1", kind="ConfigMap", name="prompt")
+
+
+def test_a_rollback_is_in_force_when_every_field_holds_and_the_pods_are_new():
+    """A field that stands but is not rolled out is awaited; one that was changed since outweighs what is awaited."""
+    prompt = {"kind": "ConfigMap", "metadata": {"name": "prompt"}, "data": {"text": "v1"}}
+    writes = [(PROMPT, "$.data.text", "v1"), (DEPLOYMENT, "$.spec.paused", ABSENT)]
+    assert says(effect_of(writes, {PROMPT: prompt, DEPLOYMENT: a_deployment()}), InForce, "is rolled out")
+    assert says(effect_of(writes, {PROMPT: prompt, DEPLOYMENT: a_deployment(updatedReplicas=1)}), Waiting, "1 of 3")
+    changed = prompt | {"data": {"text": "v2"}}
+    assert says(effect_of(writes, {PROMPT: changed, DEPLOYMENT: a_deployment(updatedReplicas=1)}), Failed, "holds v2")
+    assert says(effect_of(writes, {PROMPT: prompt, DEPLOYMENT: None}), Failed, "Deployment web does not exist")
+
+
+def test_more_reviewers_are_in_force_when_they_are_ready():
+    """Whatever else is being rolled out."""
+    writes = [(DEPLOYMENT, "$.spec.replicas", 3)]
+    assert says(effect_of(writes, {DEPLOYMENT: a_deployment(updatedReplicas=1)}), InForce, "3 pods are ready")
+    assert says(effect_of(writes, {DEPLOYMENT: a_deployment(readyReplicas=2)}), Waiting, "2 of 3 pods are ready")

@@ -1,6 +1,7 @@
 """What holds for every object and every path: a patch changes its one place, or fails."""
 
 import copy
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from firebreak.core.field_paths import FieldPath, Found, Item, Member, find, overlaps, patch_ops, same
+from firebreak.api.v1alpha1.references import PATH_PATTERN
+from firebreak.core.field_paths import FieldPath, Found, Item, Member, PathError, find, overlaps, patch_ops, same
 from firebreak.core.ports import ABSENT, Absent, Held, Unmatched
 
 KEYS = st.sampled_from(["a", "b", "a/b", "~", "a~1b", "system.txt", "ünï", "-"])
@@ -189,3 +191,24 @@ def test_paths_that_do_not_overlap_never_touch_each_others_place(object_: dict[s
     after = find(applied(object_, ops), other)
     assert isinstance(after, Found)
     assert same(after.value, before.value)
+
+
+PLAIN = st.characters(min_codepoint=32, exclude_characters="-\x7f", codec="utf-8")
+"""JSONPath has no control characters, and a hyphen only in quotes: those the schema leaves to the reading."""
+
+
+@given(st.from_regex(PATH_PATTERN, fullmatch=True, alphabet=PLAIN))
+def test_what_the_schema_accepts_can_be_read(text: str):
+    """A path that passed `kubectl apply` is refused for one reason only: it means the key that its item is found by."""
+    refused = ""
+    try:
+        FieldPath.parse(text)
+    except PathError as error:
+        refused = str(error)
+    assert refused == "" or "is how the item is found" in refused
+
+
+@given(CASES)
+def test_what_can_be_read_the_schema_accepts(case: tuple[dict[str, Any], FieldPath]):
+    """Written plainly, a path that means something passes the schema."""
+    assert re.fullmatch(PATH_PATTERN, str(case[1]))

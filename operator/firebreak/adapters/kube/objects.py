@@ -52,10 +52,6 @@ class FirebreakObjects:
         """All objects of one of Firebreak's kinds, as the API server holds them now. Raises ClusterDenied."""
         return await self._client.list(FIREBREAK[kind], namespace)
 
-    async def list_all(self) -> Mapping[str, Listed]:
-        """All objects of all of Firebreak's kinds, by kind."""
-        return {kind: await self._client.list(where) for kind, where in FIREBREAK.items()}
-
     async def get(self, kind: str, namespace: str, name: str) -> KubeObject | None:
         """One object as it is now."""
         return await self._client.get(path_of(FIREBREAK[kind].key(namespace, name)))

@@ -1,0 +1,292 @@
+"""What does one read about an incident at three in the morning? Pure: the record in, something to print out.
+
+Top to bottom in the order of the questions: what is it, what is wrong, what changed, what was done and did it help, what
+is wanted of me, what comes next, and what happened when.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from firebreak.api.conditions import ConditionType
+from firebreak.api.v1alpha1 import AIIncident, AIService, Quarantine
+from firebreak.api.v1alpha1.aiservice import Mode
+from firebreak.api.v1alpha1.incident import Action, ActionPhase, FieldValue, FieldWrite, Outcome, Phase
+from firebreak.api.v1alpha1.model import ConditionStatus
+from firebreak.api.v1alpha1.policy import ActionKind, Release, ReleaseWhen
+from firebreak.api.v1alpha1.quantities import format_duration
+from firebreak.cli.show import ago, clock, coloured, lasted, when
+from firebreak.core.ladder import next_step
+from firebreak.core.opening import DETECTOR, OPENED_BY
+from firebreak.core.proof import active
+
+
+def explanation(
+    incident: AIIncident, service: AIService | None, quarantines: Sequence[Quarantine], now: datetime
+) -> RenderableType:
+    """Everything about one incident, in words."""
+    parts: list[RenderableType] = [_head(incident), Padding(_facts(incident, now), (0, 0, 0, 2))]
+    for title, body in (
+        ("Asked of you", _asked(incident, service)),
+        ("What is wrong", _wrong(incident, now)),
+        ("What changed", _suspects(incident)),
+        ("What was done" if incident.status.mode is Mode.ENFORCE else "What would be done", _actions(incident)),
+        ("Kept from coming back", _quarantines(incident, quarantines)),
+        ("What comes next", _next(incident, service)),
+        ("Timeline", _timeline(incident)),
+    ):
+        lines = list(body)
+        if lines:
+            parts += [Text(), Text(title, style="bold"), *(Padding(line, (0, 0, 0, 2)) for line in lines)]
+    return Group(*parts)
+
+
+def _head(incident: AIIncident) -> Text:
+    status, meta = incident.status, incident.metadata
+    severity = incident.spec.severity or status.severity or ""
+    return Text.assemble(
+        (f"{meta.namespace}/{meta.name}", "bold"),
+        f"  {severity} {status.category or incident.spec.category or ''}  ",
+        coloured(status.phase),
+        f"  mode {status.mode}",
+    )
+
+
+def _facts(incident: AIIncident, now: datetime) -> Table:
+    status = incident.status
+    facts = Table.grid(padding=(0, 2))
+    served = f", revision {status.revision} when it was opened" if status.revision else ""
+    facts.add_row("service", f"{incident.spec.service}{served}")
+    by_detector = incident.metadata.labels.get(OPENED_BY) == DETECTOR
+    facts.add_row("found by", "a detector" if by_detector else "a person")
+    if incident.spec.description:
+        facts.add_row("said", incident.spec.description)
+    if status.onset:
+        before = f", {lasted(status.onset, status.detected_at)} before it was detected" if status.detected_at else ""
+        facts.add_row("onset", f"{when(status.onset)}{before}")
+    if status.detected_at:
+        facts.add_row("detected", f"{when(status.detected_at)}, {ago(status.detected_at, now)} ago")
+    else:
+        facts.add_row("detected", "the operator has not taken it up yet; is it running, and does it lead?")
+    if status.contained_at:
+        facts.add_row(
+            "contained",
+            f"{when(status.contained_at)}, {lasted(status.detected_at, status.contained_at)} after it was detected",
+        )
+    elif status.resolved_at is None and status.detected_at:
+        facts.add_row("contained", "not yet")
+    if status.resolved_at:
+        facts.add_row(
+            "resolved",
+            f"{when(status.resolved_at)}, {lasted(status.detected_at, status.resolved_at)} after it was detected",
+        )
+    touched = []
+    if status.exposure.bad_answers is not None:
+        touched.append(f"about {status.exposure.bad_answers} bad answers served")
+    if status.exposure.segments:
+        touched.append(f"worst in {', '.join(status.exposure.segments)}")
+    if touched:
+        facts.add_row("exposure", "; ".join(touched))
+    return facts
+
+
+def _asked(incident: AIIncident, service: AIService | None) -> Iterable[RenderableType]:
+    page, meta = incident.status.page, incident.metadata
+    if page is not None:
+        often = f", said {page.times} times" if page.times > 1 else ""
+        yield Text.assemble((page.reason, "bold red"), f": {page.message}")
+        yield Text(f"since {clock(page.since)}{often}", style="dim")
+        if not incident.spec.acknowledged:
+            yield Text(f"kubectl firebreak ack {meta.name} -n {meta.namespace}   (you have it: no longer repeated)")
+    if service is None and incident.status.phase is not Phase.RESOLVED:
+        yield Text(f"AIService {incident.spec.service} does not exist any more")
+    if service is not None and incident.status.phase is not Phase.RESOLVED:
+        for condition in service.status.conditions:
+            wrong = condition.status is ConditionStatus.FALSE
+            if wrong and condition.type in (ConditionType.CONTAINMENT_READY, ConditionType.INDICATOR_HEALTHY):
+                yield Text(f"{condition.type} is False ({condition.reason}): {condition.message}")
+
+
+def _wrong(incident: AIIncident, now: datetime) -> Iterable[RenderableType]:
+    grid = Table.grid(padding=(0, 2))
+    for o in incident.status.objectives:
+        state = Text(o.tier, style="red") if o.breached else Text("met again", style="green")
+        since = (
+            f"since {clock(o.onset)}"
+            if o.breached and o.onset
+            else f"since {clock(o.cleared_at)}"
+            if o.cleared_at
+            else ""
+        )
+        grid.add_row(o.name, state, since, o.because)
+    if incident.status.objectives:
+        yield grid
+
+
+def _suspects(incident: AIIncident) -> Iterable[RenderableType]:
+    grid = Table.grid(padding=(0, 2))
+    for s in incident.status.suspects:
+        grid.add_row(s.field, f"{s.before or 'nothing'} → {s.after or 'nothing'}", f"at {clock(s.changed_at)}")
+    if incident.status.suspects:
+        yield grid
+    elif incident.status.detected_at:
+        yield Text("nothing that differs from a revision proven good: look at data, traffic and the provider")
+
+
+def _actions(incident: AIIncident) -> Iterable[RenderableType]:
+    if not incident.status.actions and incident.status.detected_at:
+        yield Text("nothing yet")
+    for number, action in enumerate(incident.status.actions, start=1):
+        outcome = "" if action.outcome is Outcome.PENDING else f", {action.outcome}"
+        subject = _subject(action)
+        yield Text.assemble(f"{number}. ", (f"{action.kind}{subject}", "bold"), "  ", coloured(action.phase), outcome)
+        grid = Table.grid(padding=(0, 2))
+        grid.add_row("why", f"{action.reason}: {action.because}")
+        for i, write in enumerate(action.writes):
+            grid.add_row("sets" if i == 0 else "", _write(write, action.phase))
+        if action.writes:
+            grid.add_row("intent", f"recorded {clock(action.intended_at)}")
+        if action.applied_at:
+            grid.add_row(
+                "effect",
+                f"accepted {clock(action.applied_at)}"
+                + (f", seen in force {clock(action.in_force_at)}" if action.in_force_at else ", not seen in force yet"),
+            )
+        proof = _proof(action)
+        if proof:
+            grid.add_row("proof", proof)
+        if action.given_back:
+            grid.add_row(
+                "given back",
+                f"{action.given_back}% of traffic"
+                + (f", seen {clock(action.given_back_at)}" if action.given_back_at else ""),
+            )
+        if action.ended_at:
+            grid.add_row(
+                "ended", f"{clock(action.ended_at)}" + (": kept as it is" if action.phase is ActionPhase.KEPT else "")
+            )
+        if action.message:
+            grid.add_row("but", Text(action.message, style="red" if action.phase is ActionPhase.BLOCKED else ""))
+        yield Padding(grid, (0, 0, 0, 3))
+
+
+def _subject(action: Action) -> str:
+    if not action.subject:
+        return ""
+    return f" {'of' if action.kind is ActionKind.DISABLE_FEATURE else 'to'} {action.subject}"
+
+
+def _write(write: FieldWrite, phase: ActionPhase) -> str:
+    place = f"{write.target.kind} {write.target.name} {write.path}"
+    change = f"{value_in_words(write.original)} → {value_in_words(write.desired)}"
+    if phase is ActionPhase.UNDOING or phase is ActionPhase.UNDONE:
+        change = f"{value_in_words(write.desired)} (as it was)"
+    state = ""
+    if write.left:
+        state = "  (left: someone else has changed it)"
+    elif not write.landed and phase is not ActionPhase.WOULD_DO:
+        state = "  (not written yet)"
+    return f"{place}: {change}{state}"
+
+
+def value_in_words(value: FieldValue) -> str:
+    """The value itself, where it stands, or that there is none."""
+    if value.revision:
+        return f"[{value.field} of revision {value.revision}]"
+    return "nothing" if value.value is None else str(value.value)
+
+
+def _proof(action: Action) -> str:
+    match action.outcome:
+        case Outcome.RECOVERED:
+            return f"shown to help at {clock(action.proven_at)}"
+        case Outcome.NOT_RECOVERED:
+            return f"shown not to help at {clock(action.proven_at)}"
+        case Outcome.UNKNOWN:
+            return "cannot be told"
+        case Outcome.PENDING:
+            awaited = action.phase in (ActionPhase.APPLIED, ActionPhase.IN_FORCE)
+            cures = action.kind is not ActionKind.RAISE_HUMAN_REVIEW
+            return "awaited" if awaited and cures else ""
+
+
+def _quarantines(incident: AIIncident, quarantines: Sequence[Quarantine]) -> Iterable[RenderableType]:
+    for q in quarantines:
+        fields = ", ".join(d.name for d in q.spec.denied)
+        yield Text(
+            f"revision {q.spec.revision} ({fields}): writing it back is denied; a new revision lifts that by itself"
+        )
+        yield Text(f"kubectl delete quarantine {q.metadata.name} -n {incident.metadata.namespace}   (lifts it now)")
+
+
+def _next(incident: AIIncident, service: AIService | None) -> Iterable[RenderableType]:
+    status, meta = incident.status, incident.metadata
+    verb, where = "kubectl firebreak", f"{meta.name} -n {meta.namespace}"
+    if status.phase is Phase.RESOLVED or status.detected_at is None:
+        return
+    if status.closing is not None:
+        yield Text(
+            f"it is ending ({status.closing.reason}: {status.closing.message}); what can be given back is being given back"
+        )
+        return
+    release = status.policy.release if status.policy else Release()
+    if status.remediating_since is not None:
+        about = f"revision {status.remediated_revision}" if status.remediated_revision else "the repair"
+        shares = " → ".join(f"{p}%" for p in release.ramp)
+        switch = active(status, ActionKind.SWITCH_TRAFFIC)
+        ramp = f" at each of {shares} of traffic" if switch else ""
+        yield Text(
+            f"{about} is being proven since {clock(status.remediating_since)}: {format_duration(release.stable_for)}{ramp}"
+        )
+        return
+    upcoming = next_step(status)
+    pending = [
+        a
+        for a in status.actions
+        if a.outcome is Outcome.PENDING
+        and a.phase in (ActionPhase.INTENDED, ActionPhase.APPLIED, ActionPhase.IN_FORCE)
+        and a.kind is not ActionKind.RAISE_HUMAN_REVIEW
+    ]
+    if status.phase is not Phase.CONTAINED and upcoming is not None:
+        step = upcoming[1]
+        about = step.feature or (step.fallback.name or step.fallback.role if step.fallback else "") or ""
+        after = f"when {pending[-1].kind} is shown not to help" if pending else f"at evidence {step.evidence}"
+        if status.mode is Mode.OBSERVE:
+            after += ", in words only: mode is Observe"
+        yield Text(f"the next step is {' '.join(filter(None, (str(step.action), about)))}, {after}")
+        if status.mode is Mode.ENFORCE and not incident.spec.contain:
+            yield Text(f"{verb} contain {where}   (take it on your word)")
+    if any(a.phase is ActionPhase.IN_FORCE for a in status.actions):
+        yield Text(_given_back_when(release))
+        yield Text(f"{verb} release {where}   (give back now, by the ramp)")
+        if any(a.kind is ActionKind.ROLL_BACK and a.phase is ActionPhase.IN_FORCE for a in status.actions):
+            yield Text(f"{verb} resolve --as KnownGoodAccepted {where}   (stay on the known-good revision)")
+    yield Text(f"{verb} resolve --as FalseAlarm {where}   (it was none: everything as before)")
+
+
+def _given_back_when(release: Release) -> str:
+    steady = format_duration(release.stable_for)
+    match release.when:
+        case ReleaseWhen.NEW_REVISION:
+            return f"control is given back when a new revision is deployed and holds for {steady}: deploy the fix"
+        case ReleaseWhen.GAUGE_RECOVERED:
+            return (
+                f"control is given back when the breached gauges are within their limits for {steady}: repair the cause"
+            )
+        case ReleaseWhen.PERSON:
+            return "control is given back when a person says so"
+
+
+def _timeline(incident: AIIncident) -> Iterable[RenderableType]:
+    grid = Table.grid(padding=(0, 2))
+    day = None
+    for entry in incident.status.timeline:
+        shown = clock(entry.at) if entry.at.date() == day else when(entry.at)
+        day = entry.at.date()
+        grid.add_row(Text(shown, justify="right"), entry.reason, entry.message)
+    if incident.status.timeline:
+        yield grid

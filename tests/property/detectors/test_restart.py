@@ -1,0 +1,149 @@
+"""What is rebuilt from Prometheus equals what was folded as it came."""
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from tests.recorded import RecordedStore
+
+from firebreak.app.counter_feed import LEAD_STEPS, CounterFeed, Grid, feed_key
+from firebreak.core.detectors.rules import Sequential
+from firebreak.core.detectors.sequential import EPOCH_STEPS
+from firebreak.core.objectives import ObjectiveKey, ObjectiveSpec, Ratio, SourceKey
+
+GRID = Grid(timedelta(seconds=60), timedelta(seconds=15))
+FIRST = EPOCH_STEPS * 20_000
+
+
+def objective(service: str, allowed: float = 0.05) -> ObjectiveSpec:
+    return ObjectiveSpec(
+        key=ObjectiveKey("docs", service, f"groundedness-{allowed}"),
+        category="Hallucination",
+        source=SourceKey("", "default"),
+        indicator=Ratio(bad="bad_total", total="judged_total"),
+        rule=Sequential(allowed=allowed),
+        step=GRID.step,
+        settle=GRID.settle,
+        matchers=(("service", service),),
+    )
+
+
+def busy_store(seed: int, steps: int) -> RecordedStore:
+    """Series that come and go, reset, pause for minutes or hours, and count in fractions; bad may run ahead."""
+    rng = np.random.default_rng(seed)
+    store = RecordedStore(GRID)
+    for service in ("a", "b"):
+        for pod in range(4):
+            labels = {"namespace": "docs", "service": service, "pod": str(pod), "revision": f"v{pod % 2}"}
+            rate, share = rng.choice([0.02, 1.0, 20.0]), rng.choice([0.02, 0.05, 0.08])
+            present = np.ones(steps, dtype=bool)
+            for _ in range(6):
+                start = int(rng.integers(0, steps))
+                present[start : start + int(rng.choice([1, 5, 60, 89, 90, 91, 92, 300]))] = False
+            judged = np.floor(rng.poisson(rate, steps) * rng.choice([1.0, 0.1]) * 1000) / 1000
+            bad = np.where(rng.random(steps) < share * 3, judged / 3, 0.0)
+            late = np.roll(judged, 1) if pod == 3 else judged
+            for name, grown in (("judged_total", late), ("bad_total", bad)):
+                values = np.cumsum(grown)
+                for reset in rng.integers(0, steps, 3):
+                    values[reset:] -= values[reset]
+                store.write(name, labels, {FIRST + i: float(values[i]) for i in np.flatnonzero(present)})
+    return store
+
+
+def state_of(feed: CounterFeed, specs: list[ObjectiveSpec]) -> list[object]:
+    counting = feed.counting
+    last = counting.last_step or 0
+    histories = [
+        [part.tolist() for part in counting.history.window(counting.rows(subject), last - 700, last)]
+        for subject in range(len(counting.subjects))
+    ]
+    return [[feed.evidence(spec) for spec in specs], histories]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_a_restart_at_any_moment_changes_nothing_to_the_bit(seed):
+    """Evidence and history after a rebuild are those of a process that was never interrupted."""
+    steps = 2 * EPOCH_STEPS + LEAD_STEPS + 700
+    store = busy_store(seed, steps)
+    specs = [objective("a"), objective("b"), objective("a", allowed=0.01)]
+    key = feed_key(specs[0])
+    assert key is not None
+    live = CounterFeed(key)
+    live.want(specs)
+    await live.bring_up_to(FIRST + 3, store)
+    rng = np.random.default_rng(seed)
+    around_an_epoch = [EPOCH_STEPS - 1, EPOCH_STEPS, EPOCH_STEPS + 1]
+    stops = sorted(
+        {*(2 * EPOCH_STEPS + i - EPOCH_STEPS for i in around_an_epoch), *rng.integers(1000, steps, 3).tolist()}
+    )
+    at = FIRST + 3
+    for stop in stops:
+        # Sometimes step by step, sometimes after an outage: by range.
+        for step in range(at + 1, FIRST + stop + 1):
+            if rng.random() < 0.9 or step == FIRST + stop:
+                await live.bring_up_to(step, store)
+        at = FIRST + stop
+        restarted = CounterFeed(key)
+        restarted.want(specs)
+        await restarted.bring_up_to(at, store)
+        assert state_of(restarted, specs) == state_of(live, specs), f"restarted at step {stop}"
+
+
+async def test_an_objective_that_joins_later_is_as_if_it_had_always_been_there():
+    """Rebuilt apart and joined to a feed in service, it disturbs nothing and lacks nothing."""
+    store = busy_store(3, 900)
+    specs = [objective("a"), objective("b")]
+    key = feed_key(specs[0])
+    assert key is not None
+    always, later = CounterFeed(key), CounterFeed(key)
+    always.want(specs)
+    later.want(specs[:1])
+    for step in range(FIRST + 3, FIRST + 890):
+        if step == FIRST + 500:
+            later.want(specs)
+        await always.bring_up_to(step, store)
+        await later.bring_up_to(step, store)
+    assert state_of(later, specs) == state_of(always, specs)
+
+
+async def test_an_objective_that_leaves_disturbs_no_other():
+    """Its rows go; the evidence of the others stays as it is."""
+    store = busy_store(4, 600)
+    specs = [objective("a"), objective("b")]
+    key = feed_key(specs[0])
+    assert key is not None
+    alone, together = CounterFeed(key), CounterFeed(key)
+    alone.want(specs[1:])
+    together.want(specs)
+    for step in range(FIRST + 3, FIRST + 590):
+        if step == FIRST + 300:
+            together.want(specs[1:])
+        await alone.bring_up_to(step, store)
+        await together.bring_up_to(step, store)
+    assert state_of(alone, specs[1:]) == state_of(together, specs[1:])
+
+
+@pytest.mark.parametrize("gap", [0, 60, 85, 89, 90, 91])
+async def test_what_counts_before_an_epoch_say_about_the_steps_after_it_survives(gap):
+    """The hardest case: all evidence lies right after an epoch's beginning, and rests on means from before it."""
+    store, boundary = RecordedStore(GRID), FIRST + EPOCH_STEPS
+    labels = {"namespace": "docs", "service": "a"}
+    judged, bad = 0.0, 0.0
+    for step in range(boundary - 400, boundary + EPOCH_STEPS + 20):
+        if step < boundary + 5:
+            judged, bad = judged + 40.0, bad + 4.0
+        if not boundary - 2 - gap < step <= boundary - 2:
+            store.write("judged_total", labels, {step: judged})
+            store.write("bad_total", labels, {step: bad})
+    spec = objective("a")
+    key = feed_key(spec)
+    assert key is not None
+    live, restarted = CounterFeed(key), CounterFeed(key)
+    live.want([spec])
+    for step in range(boundary - 399, boundary + EPOCH_STEPS + 10):
+        await live.bring_up_to(step, store)
+    restarted.want([spec])
+    await restarted.bring_up_to(boundary + EPOCH_STEPS + 9, store)
+    assert live.evidence(spec) > 1.0
+    assert restarted.evidence(spec) == live.evidence(spec)

@@ -1,0 +1,123 @@
+"""Whose counts are whose."""
+
+import numpy as np
+import pytest
+
+from firebreak.core.counting import MAX_GROUPS, OVERFLOW, Counting, Subject
+from firebreak.core.objectives import Labels
+from firebreak.core.ports_metrics import Vector
+
+SUMMARIZER = Subject("docs", (("service", "summarizer"),), ("feature",))
+SEARCH = Subject("docs", (("service", "search"),))
+
+
+def vector(*series: tuple[float, dict[str, str]]) -> Vector:
+    """An instant vector of (value, labels)."""
+    labels = [tuple(sorted({"namespace": "docs", "service": "summarizer", **more}.items())) for _, more in series]
+    return Vector(labels=labels, values=np.array([value for value, _ in series]))
+
+
+def counted(counting: Counting, *steps: tuple[Vector, Vector | None]) -> list[tuple[list[float], list[float]]]:
+    return [
+        (c.bad.tolist(), c.judged.tolist())
+        for c in (counting.advance(step, *vectors) for step, vectors in enumerate(steps, start=1))
+    ]
+
+
+def test_each_service_gets_its_own_series():
+    """Rows are kept where namespace and labels are the service's, whatever else the answer holds."""
+    other = {"namespace": "shop"}
+    before = vector((1, {}), (5, {"service": "search"}), (100, other), (9, {"service": "elsewhere"}))
+    after = vector((3, {}), (9, {"service": "search"}), (900, other), (99, {"service": "elsewhere"}))
+    zero = vector((0, {}), (0, {"service": "search"}))
+    found = counted(Counting(Labels(), [SUMMARIZER, SEARCH]), (zero, before), (zero, after))
+    assert found[1] == ([0.0, 0.0], [2.0, 4.0])
+
+
+def test_revisions_and_segments_are_kept_apart():
+    """A fold can be made on one revision alone, and the scope told by segment."""
+    counting = Counting(Labels(), [SUMMARIZER])
+    rows = [{"revision": r, "feature": f, "pod": p} for r in ("v1", "v2") for f in ("dates", "names") for p in "ab"]
+    counted(
+        counting,
+        (vector(*((0, row) for row in rows)), vector(*((0, row) for row in rows))),
+        (vector(*((0, row) for row in rows)), vector(*((i + 1, row) for i, row in enumerate(rows)))),
+    )
+    assert counting.history.window(counting.rows(0), 2, 2)[1].tolist() == [36.0]
+    assert counting.history.window(counting.rows(0, "v1"), 2, 2)[1].tolist() == [1.0 + 2.0 + 3.0 + 4.0]
+    assert {counting.groups[int(row)].segments for row in counting.rows(0, "v2")} == {("dates",), ("names",)}
+    assert counting.has_revisions(0)
+
+
+def test_bad_ahead_of_judged_waits_one_step():
+    """The two counters are scraped at different instants: what runs ahead is counted when its judged arrives."""
+    found = counted(
+        Counting(Labels(), [SUMMARIZER]),
+        (vector((0, {})), vector((0, {}))),
+        (vector((3, {})), vector((1, {}))),
+        (vector((3, {})), vector((5, {}))),
+    )
+    assert found[1:] == [([1.0], [1.0]), ([2.0], [4.0])]
+
+
+def test_bad_beyond_judged_is_dropped_and_reported():
+    """A pair that does not fit together cannot raise an alarm by itself, and is told."""
+    counting = Counting(Labels(), [SUMMARIZER])
+    found = counted(
+        counting,
+        (vector((0, {})), vector((0, {}))),
+        (vector((50, {})), vector((1, {}))),
+        (vector((50, {})), vector((2, {}))),
+    )
+    assert found[2] == ([1.0], [1.0])
+    assert counting.sanity(0).bad_exceeded == 0
+
+
+def test_replicas_of_a_prometheus_count_once():
+    """Series that differ only in the replica's label are one series."""
+    a, b = {"prometheus_replica": "a"}, {"prometheus_replica": "b"}
+    counting = Counting(Labels(), [SUMMARIZER])
+    zero = vector((0, a), (0, b))
+    found = counted(counting, (zero, zero), (zero, vector((7, a), (6, b))))
+    assert found[1][1] == [7.0]
+    assert counting.sanity(0).duplicate == 0
+
+
+def test_a_series_that_never_was_and_one_that_went_are_told_apart():
+    """Never seen is None; gone says for how long."""
+    counting = Counting(Labels(), [SUMMARIZER, SEARCH])
+    counted(counting, (vector((1, {})), vector((1, {}))), (vector(), vector()), (vector(), vector()))
+    assert counting.sanity(0).seen == 2
+    assert counting.sanity(1).seen is None
+
+
+def test_too_many_segments_are_lumped_and_reported():
+    """An unbounded label cannot cost the fleet its memory; counts stay whole."""
+    counting = Counting(Labels(), [SUMMARIZER])
+    rows = [{"feature": f"f{i}"} for i in range(MAX_GROUPS + 50)]
+    zero = vector(*((0, row) for row in rows))
+    found = counted(counting, (zero, zero), (zero, vector(*((1, row) for row in rows))))
+    assert found[1][1] == [float(MAX_GROUPS + 50)]
+    assert (OVERFLOW,) in {group.segments for group in counting.groups}
+    assert len(counting.groups) <= MAX_GROUPS + 1
+    assert counting.sanity(0).too_many_groups == 1
+
+
+def test_one_counter_alone_counts_events():
+    """Without judged, every event is bad."""
+    found = counted(Counting(Labels(), [SUMMARIZER]), (vector((4, {})), None), (vector((5, {})), None))
+    assert found[1] == ([1.0], [1.0])
+
+
+@pytest.mark.parametrize("gone", [SUMMARIZER, SEARCH])
+def test_a_service_that_leaves_takes_nothing_of_the_others(gone):
+    """What is left goes on as if nothing had happened."""
+    stays = SEARCH if gone == SUMMARIZER else SUMMARIZER
+    name = dict(stays.matchers)
+    counting = Counting(Labels(), [SUMMARIZER, SEARCH])
+    both = vector((1, {}), (1, {"service": "search"}))
+    counted(counting, (both, both))
+    left = counting.without([gone])
+    assert left.subjects == [stays]
+    assert left.advance(2, vector((2, name)), vector((6, name))).judged.tolist() == [5.0]
+    assert left.history.window(left.rows(0), 1, 2)[1].tolist() == [0.0, 5.0]

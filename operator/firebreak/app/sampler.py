@@ -157,6 +157,10 @@ class Sampler:
     # What is known
 
     def watches(self, key: ObjectiveKey) -> bool:
+        """Was the objective among those of the last `sample`? Only of these may one ask."""
+        return key in self._specs
+
+    def watches(self, key: ObjectiveKey) -> bool:
         """Whether the objective was among those of the last `sample`; of others nothing may be asked."""
         return key in self._specs
 

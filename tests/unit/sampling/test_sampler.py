@@ -159,7 +159,7 @@ async def test_only_the_affected_segment_is_called_worse():
         story.count(20, 40, feature="names")
     await story.told_to(sampler, ratio())
     segments = sampler.segments(ratio().key, GRID.end(FIRST))
-    assert [(s.segment, s.is_worse) for s in segments] == [("feature=names", True), ("feature=dates", False)]
+    assert [(s.name, s.worse) for s in segments] == [("feature=names", True), ("feature=dates", False)]
 
 
 async def test_services_that_share_an_indicator_are_read_by_the_same_two_queries():

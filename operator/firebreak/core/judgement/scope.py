@@ -15,11 +15,11 @@ from firebreak.core.verdict import Interval
 class SegmentCounts:
     """One combination of segment values, as `feature=dates,locale=de`, over a span."""
 
-    segment: str
+    name: str
     judged: float
     bad: float
     interval: Interval
-    is_worse: bool  # than the objective allows, the whole list of segments considered
+    worse: bool  # than the objective allows, the whole list of segments considered
 
 
 def worse_segments(rule: Sequential, segments: Sequence[tuple[str, float, float]], steps: int) -> list[SegmentCounts]:
@@ -35,8 +35,6 @@ def worse_segments(rule: Sequential, segments: Sequence[tuple[str, float, float]
         alpha = 0.05 / (len(found) - rank)
         still = still and lower_bound(bad / discount, judged / discount, alpha) > rule.allowed
         result.append(
-            SegmentCounts(
-                segment=name, judged=judged, bad=bad, interval=interval(bad, judged, discount), is_worse=still
-            )
+            SegmentCounts(name=name, judged=judged, bad=bad, interval=interval(bad, judged, discount), worse=still)
         )
     return result

@@ -11,6 +11,7 @@ from typing import assert_never
 
 import structlog
 
+from firebreak.adapters.kube.client import ClusterDenied
 from firebreak.adapters.kube.quarantines import Quarantines
 from firebreak.api.v1alpha1 import AIIncident, AIService
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatus, FieldWrite
@@ -183,7 +184,12 @@ class Actuator:
 
     async def _denies(self, incident: AIIncident, name: str, wanted: QuarantineSpec) -> bool:
         for target in dict.fromkeys(d.target for d in wanted.denied):
-            if not await self._quarantines.in_force(target_key(incident.metadata.namespace, target), name):
+            try:
+                if not await self._quarantines.in_force(target_key(incident.metadata.namespace, target), name):
+                    return False
+            except ClusterDenied as error:
+                # Whether it is in force cannot be found out; that must not keep the rollback from happening.
+                log.warning("quarantine_not_probed", quarantine=name, error=str(error))
                 return False
         return True
 

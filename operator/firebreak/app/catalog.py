@@ -79,6 +79,7 @@ class Catalog:
         self._users: dict[ObjectKey, set[ServiceKey]] = {}
         self._claims: dict[ServiceKey, tuple[Claim, ...]] = {}
         self._incidents: dict[ServiceKey, dict[ObjectKey, AIIncident]] = {}
+        self._asked: set[ObjectKey] = set()
         self.conflicts: Mapping[ServiceKey, str] = {}
         self.listed = False
 
@@ -178,6 +179,7 @@ class Catalog:
         for key in [k for k, users in self._users.items() if not users]:
             del self._users[key]
             self._targets.pop(key, None)
+            self._asked.discard(key)
         before = self.conflicts
         self.conflicts = conflicts(claim for held in self._claims.values() for claim in held)
         self._touch({service, *(set(before) ^ set(self.conflicts))})
@@ -215,6 +217,10 @@ class Catalog:
             if any(i.status.phase is not Phase.RESOLVED for i in held.values())
         )
 
+    def open_incidents(self) -> tuple[AIIncident, ...]:
+        """Every incident that is not over."""
+        return tuple(i for i in self.all(AIIncident) if i.status.phase is not Phase.RESOLVED)
+
     def quarantines(self, key: ServiceKey) -> tuple[Quarantine, ...]:
         """The service's quarantines."""
         return tuple(
@@ -240,6 +246,17 @@ class Catalog:
             self._targets.pop(key, None)
         elif key in self._users:
             self._targets[key] = raw
+
+    def first_asked(self, key: ObjectKey) -> bool:
+        """Whether nobody has read this target directly yet; from then on the watch tells of it."""
+        if key in self._asked:
+            return False
+        self._asked.add(key)
+        return True
+
+    def claims(self, key: ServiceKey) -> tuple[Claim, ...]:
+        """The places that a service may write to."""
+        return self._claims.get(key, ())
 
     @property
     def paused(self) -> str | None:

@@ -10,7 +10,9 @@ import structlog
 
 from firebreak.adapters.kube.client import KubeClient
 from firebreak.app.catalog import Catalog
+from firebreak.app.clock import Clock
 from firebreak.app.handlers import watched_kinds
+from firebreak.app.telemetry import Telemetry
 from firebreak.core.ports import ClusterError
 
 log = structlog.get_logger()
@@ -26,12 +28,15 @@ async def relist(client: KubeClient, catalog: Catalog) -> int:
     return news
 
 
-async def relist_forever(client: KubeClient, catalog: Catalog, every_seconds: float) -> None:
+async def relist_forever(
+    client: KubeClient, catalog: Catalog, telemetry: Telemetry, clock: Clock, every_seconds: float
+) -> None:
     """Keep the catalog true; without the API server keep what is known, and ask again soon."""
     while True:
         try:
             news = await relist(client, catalog)
             wait = every_seconds
+            telemetry.relisted(news, clock.now())
             log.debug("relisted", news=news)
         except ClusterError as error:
             wait = min(5.0, every_seconds)

@@ -160,10 +160,6 @@ class Sampler:
         """Was the objective among those of the last `sample`? Only of these may one ask."""
         return key in self._specs
 
-    def watches(self, key: ObjectiveKey) -> bool:
-        """Whether the objective was among those of the last `sample`; of others nothing may be asked."""
-        return key in self._specs
-
     def verdict(self, key: ObjectiveKey, now: datetime) -> Verdict:
         """The verdict on the evidence there is; INCONCLUSIVE or ERROR where that is too old to speak of `now`."""
         spec = self._specs[key]

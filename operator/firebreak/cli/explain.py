@@ -1,7 +1,7 @@
 """What does one read about an incident at three in the morning? Pure: the record in, something to print out.
 
-Top to bottom in the order of the questions: what is it, what is wrong, what changed, what was done and did it help, what
-is wanted of me, what comes next, and what happened when.
+Top to bottom in the order of the questions: what is it, what is wanted of me, what is wrong, what changed, what was done
+and did it help, what comes next, and what happened when.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,10 +15,11 @@ from rich.text import Text
 from firebreak.api.conditions import ConditionType
 from firebreak.api.v1alpha1 import AIIncident, AIService, Quarantine
 from firebreak.api.v1alpha1.aiservice import Mode
-from firebreak.api.v1alpha1.incident import Action, ActionPhase, FieldValue, FieldWrite, Outcome, Phase
+from firebreak.api.v1alpha1.incident import ActionPhase, Outcome, Phase
 from firebreak.api.v1alpha1.model import ConditionStatus
 from firebreak.api.v1alpha1.policy import ActionKind, Release, ReleaseWhen
 from firebreak.api.v1alpha1.quantities import format_duration
+from firebreak.cli.actions import what_was_done
 from firebreak.cli.show import ago, clock, coloured, lasted, when
 from firebreak.core.ladder import next_step
 from firebreak.core.opening import DETECTOR, OPENED_BY
@@ -34,7 +35,7 @@ def explanation(
         ("Asked of you", _asked(incident, service)),
         ("What is wrong", _wrong(incident, now)),
         ("What changed", _suspects(incident)),
-        ("What was done" if incident.status.mode is Mode.ENFORCE else "What would be done", _actions(incident)),
+        ("What was done" if incident.status.mode is Mode.ENFORCE else "What would be done", what_was_done(incident)),
         ("Kept from coming back", _quarantines(incident, quarantines)),
         ("What comes next", _next(incident, service)),
         ("Timeline", _timeline(incident)),
@@ -135,83 +136,6 @@ def _suspects(incident: AIIncident) -> Iterable[RenderableType]:
         yield grid
     elif incident.status.detected_at:
         yield Text("nothing that differs from a revision proven good: look at data, traffic and the provider")
-
-
-def _actions(incident: AIIncident) -> Iterable[RenderableType]:
-    if not incident.status.actions and incident.status.detected_at:
-        yield Text("nothing yet")
-    for number, action in enumerate(incident.status.actions, start=1):
-        outcome = "" if action.outcome is Outcome.PENDING else f", {action.outcome}"
-        subject = _subject(action)
-        yield Text.assemble(f"{number}. ", (f"{action.kind}{subject}", "bold"), "  ", coloured(action.phase), outcome)
-        grid = Table.grid(padding=(0, 2))
-        grid.add_row("why", f"{action.reason}: {action.because}")
-        for i, write in enumerate(action.writes):
-            grid.add_row("sets" if i == 0 else "", _write(write, action.phase))
-        if action.writes:
-            grid.add_row("intent", f"recorded {clock(action.intended_at)}")
-        if action.applied_at:
-            grid.add_row(
-                "effect",
-                f"accepted {clock(action.applied_at)}"
-                + (f", seen in force {clock(action.in_force_at)}" if action.in_force_at else ", not seen in force yet"),
-            )
-        proof = _proof(action)
-        if proof:
-            grid.add_row("proof", proof)
-        if action.given_back:
-            grid.add_row(
-                "given back",
-                f"{action.given_back}% of traffic"
-                + (f", seen {clock(action.given_back_at)}" if action.given_back_at else ""),
-            )
-        if action.ended_at:
-            grid.add_row(
-                "ended", f"{clock(action.ended_at)}" + (": kept as it is" if action.phase is ActionPhase.KEPT else "")
-            )
-        if action.message:
-            grid.add_row("but", Text(action.message, style="red" if action.phase is ActionPhase.BLOCKED else ""))
-        yield Padding(grid, (0, 0, 0, 3))
-
-
-def _subject(action: Action) -> str:
-    if not action.subject:
-        return ""
-    return f" {'of' if action.kind is ActionKind.DISABLE_FEATURE else 'to'} {action.subject}"
-
-
-def _write(write: FieldWrite, phase: ActionPhase) -> str:
-    place = f"{write.target.kind} {write.target.name} {write.path}"
-    change = f"{value_in_words(write.original)} → {value_in_words(write.desired)}"
-    if phase is ActionPhase.UNDOING or phase is ActionPhase.UNDONE:
-        change = f"{value_in_words(write.desired)} (as it was)"
-    state = ""
-    if write.left:
-        state = "  (left: someone else has changed it)"
-    elif not write.landed and phase is not ActionPhase.WOULD_DO:
-        state = "  (not written yet)"
-    return f"{place}: {change}{state}"
-
-
-def value_in_words(value: FieldValue) -> str:
-    """The value itself, where it stands, or that there is none."""
-    if value.revision:
-        return f"[{value.field} of revision {value.revision}]"
-    return "nothing" if value.value is None else str(value.value)
-
-
-def _proof(action: Action) -> str:
-    match action.outcome:
-        case Outcome.RECOVERED:
-            return f"shown to help at {clock(action.proven_at)}"
-        case Outcome.NOT_RECOVERED:
-            return f"shown not to help at {clock(action.proven_at)}"
-        case Outcome.UNKNOWN:
-            return "cannot be told"
-        case Outcome.PENDING:
-            awaited = action.phase in (ActionPhase.APPLIED, ActionPhase.IN_FORCE)
-            cures = action.kind is not ActionKind.RAISE_HUMAN_REVIEW
-            return "awaited" if awaited and cures else ""
 
 
 def _quarantines(incident: AIIncident, quarantines: Sequence[Quarantine]) -> Iterable[RenderableType]:

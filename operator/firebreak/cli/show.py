@@ -47,7 +47,12 @@ def console() -> Console:
     """Coloured and as wide as the terminal; in a pipe plain, and wide enough that no column is cut."""
     interactive = sys.stdout.isatty()
     return Console(
-        file=sys.stdout, highlight=False, no_color=not interactive, width=None if interactive else _PIPE_WIDTH
+        file=sys.stdout,
+        width=None if interactive else _PIPE_WIDTH,
+        no_color=not interactive,
+        highlight=False,
+        markup=False,  # paths and prompts hold brackets of their own
+        emoji=False,
     )
 
 

@@ -22,34 +22,35 @@ class Claim:
     place: str
     target: TargetRef
     path: FieldPath
+    written: str
+    """The path that is written, within `path`."""
 
 
 def claims_of(service: ServiceKey, spec: AIServiceSpec) -> tuple[Claim, ...]:
     """Every place that the service may write to; a path that cannot be read claims nothing and is reported elsewhere."""
     places: list[tuple[str, TargetRef, str]] = []
+    routes = spec.traffic.routes if spec.traffic else ()
     if spec.revision:
         places += [(f"spec.revision.fields[{i}]", f.target, f.path) for i, f in enumerate(spec.revision.fields)]
-    if spec.traffic:
-        places += [
-            (
-                f"spec.traffic.routes[{i}]",
-                TargetRef(api_version=r.api_version, kind=r.kind, name=r.name),
-                f"$.spec.rules[?@.name=='{r.rule}']",
-            )
-            for i, r in enumerate(spec.traffic.routes)
-        ]
     if spec.human_review and spec.human_review.workload:
         places.append(("spec.humanReview.workload", workload_target(spec.human_review.workload), "$.spec.replicas"))
     if spec.human_review and spec.human_review.rate:
         places.append(("spec.humanReview.rate", spec.human_review.rate.target, spec.human_review.rate.path))
     places += [(f"spec.features[{i}].flag", f.flag.target, f.flag.path) for i, f in enumerate(spec.features)]
-    claims = []
-    for place, target, text in places:
-        try:
-            claims.append(Claim(service=service, place=place, target=target, path=FieldPath.parse(text)))
-        except PathError:
-            continue
-    return tuple(claims)
+    claims = [_claim(service, place, target, path, path) for place, target, path in places]
+    for i, route in enumerate(routes):
+        target = TargetRef(api_version=route.api_version, kind=route.kind, name=route.name)
+        rule = f"$.spec.rules[?@.name=='{route.rule}']"
+        weight = f"{rule}.backendRefs[?@.name=='{route.primary.name}'].weight"
+        claims.append(_claim(service, f"spec.traffic.routes[{i}]", target, rule, weight))
+    return tuple(c for c in claims if c is not None)
+
+
+def _claim(service: ServiceKey, place: str, target: TargetRef, path: str, written: str) -> Claim | None:
+    try:
+        return Claim(service=service, place=place, target=target, path=FieldPath.parse(path), written=written)
+    except PathError:
+        return None
 
 
 def conflicts(claims: Iterable[Claim]) -> Mapping[ServiceKey, str]:

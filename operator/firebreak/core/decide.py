@@ -13,6 +13,7 @@ from datetime import datetime
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncident, Exposure, Phase
 from firebreak.core import containment, release
 from firebreak.core.commands import (
+    BeginClosing,
     Command,
     Concern,
     Decision,
@@ -51,6 +52,16 @@ def decide(s: Situation, now: datetime) -> Decision:
         _failed_fix(incident),
     )
     return _first_that_acts(moves, incident, now)
+
+
+def without_service(incident: AIIncident, now: datetime) -> Decision:
+    """The AIService is gone while its incident is open: give back what can be given back, and end."""
+    if incident.status.phase is Phase.RESOLVED:
+        return Decision()
+    if incident.status.detected_at is None or incident.status.closing is None:
+        because = f"AIService {incident.spec.service} does not exist: nothing is watched any more"
+        return Decision(commands=(BeginClosing(reason=Reason.SERVICE_GONE, because=because),))
+    return _first_that_acts((_blocked(incident), release.close(incident.status)), incident, now)
 
 
 def _first_that_acts(moves: tuple[Move, ...], incident: AIIncident, now: datetime) -> Decision:

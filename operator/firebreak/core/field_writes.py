@@ -78,7 +78,7 @@ def switch_traffic(s: Situation, fallback: Fallback) -> tuple[FieldWrite, ...]:
     assert s.spec.traffic is not None
     writes = []
     for route in s.spec.traffic.routes:
-        target = TargetRef(api_version=route.api_version, kind=route.kind, name=route.name)
+        target = route_target(route)
         primary, other = _weight_path(route, route.primary.name), _weight_path(route, backend_name(s, fallback))
         primary_held, other_held = _held(s, target, primary), _held(s, target, other)
         weight = 1 if isinstance(primary_held, Absent) else primary_held
@@ -152,6 +152,11 @@ def _is_primary(write: FieldWrite) -> bool:
 
 def _towards(write: FieldWrite, desired: FieldValue) -> FieldWrite:
     return write.model_copy(update={"desired": desired, "landed": write.landed and write.last == desired})
+
+
+def route_target(route: Route) -> TargetRef:
+    """The route as a place to write to."""
+    return TargetRef(api_version=route.api_version, kind=route.kind, name=route.name)
 
 
 def backend_name(s: Situation, fallback: Fallback) -> str:

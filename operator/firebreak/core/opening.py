@@ -14,12 +14,18 @@ from firebreak.core.severity import ladder_of, severity_of, worst
 from firebreak.core.situation import Situation
 from firebreak.core.verdict import Tier
 
+OPENED_BY = "firebreak.dev/opened-by"
+"""Label of an incident: which of the two found it. A person who creates one sets nothing."""
+DETECTOR = "detector"
+
 
 def opening(s: Situation, now: datetime) -> Move:
     """Open when an objective is breached at tier Suspected or above, or when a person says so."""
-    declared = s.incident.spec if s.incident else None
+    ours = s.incident is not None and s.incident.metadata.labels.get(OPENED_BY) == DETECTOR
+    declared = s.incident.spec if s.incident and not ours else None
     objectives = speaking(s, s.last_resolved)
-    if declared is None and (not objectives or s.spec.suspend):
+    # An incident of ours without a record: killed between the two writes, so the record follows now.
+    if declared is None and not ours and (not objectives or s.spec.suspend):
         return Move()
     categories = categories_of(objectives)
     if declared and declared.category:
@@ -39,7 +45,7 @@ def opening(s: Situation, now: datetime) -> Move:
         onset=onset_of(objectives) or (now if declared else None),
         ladder=ladder_of(s.policy, category),
         reason=reason,
-        because=words[:1024],
+        because=words[:1024] or "opened before a restart; the evidence has passed since",
     )
     return Move(commands=(opened,))
 

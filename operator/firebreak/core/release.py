@@ -34,7 +34,10 @@ _PATIENCE = 4
 
 
 def by_person(incident: AIIncident) -> Move:
-    """A person ends the incident."""
+    """A person ends the incident, by its spec or by deleting it (the finalizer holds it until all is given back)."""
+    if incident.metadata.deletion_timestamp is not None and incident.spec.resolution is None:
+        because = "the incident was deleted"
+        return Move(commands=(BeginClosing(reason=Reason.REQUESTED_BY_PERSON, because=because),))
     match incident.spec.resolution:
         case Resolution.KNOWN_GOOD_ACCEPTED:
             because = "a person accepted the known-good revision"

@@ -1,0 +1,185 @@
+"""How does the process start, run and stop?
+
+One TaskGroup holds every task; Kopf is supervised in its body. When Kopf returns for SIGTERM the others are cancelled;
+when another task dies the group ends the process, and the restart resumes from what the cluster says.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+
+import structlog
+
+from firebreak.adapters.kube.client import KubeClient
+from firebreak.adapters.kube.cluster import KubeCluster
+from firebreak.adapters.kube.events import Events
+from firebreak.adapters.kube.lease import Lease, LeaseSettings
+from firebreak.adapters.kube.objects import FirebreakObjects
+from firebreak.adapters.kube.quarantines import Quarantines
+from firebreak.adapters.kube.snapshots import Snapshots
+from firebreak.app import logs
+from firebreak.app.actuator import Actuator
+from firebreak.app.catalog import Catalog
+from firebreak.app.clock import Clock, SystemClock
+from firebreak.app.endpoints import Endpoints
+from firebreak.app.evaluate import Evaluation
+from firebreak.app.http import Http
+from firebreak.app.loop import Loop
+from firebreak.app.objectives import Objectives
+from firebreak.app.observe import Observer
+from firebreak.app.queue import Turns
+from firebreak.app.relist import relist, relist_forever
+from firebreak.app.report import Reporter
+from firebreak.app.revisions import Revisions
+from firebreak.app.sampler import Sampler
+from firebreak.app.settings import Settings, SettingsError
+from firebreak.app.sources import Sources
+from firebreak.app.telemetry import Telemetry
+from firebreak.app.timed import TimedCluster, TimedMetrics
+from firebreak.app.watch import watch_forever
+from firebreak.core.objectives import SourceKey
+from firebreak.core.ports import ClusterError
+from firebreak.core.ports_metrics import MetricsPort
+
+log = structlog.get_logger()
+
+
+def main() -> None:
+    """Run the operator until SIGTERM."""
+    try:
+        settings = Settings.from_env(os.environ)
+    except SettingsError as error:
+        sys.exit(f"firebreak: {error}")
+    logs.configure(settings.log_level)
+    asyncio.run(run(settings, SystemClock()))
+
+
+async def run(settings: Settings, clock: Clock) -> None:
+    """Start everything, in the order in which it needs each other."""
+    client = await KubeClient.connect()
+    try:
+        await _run(settings, clock, client)
+    finally:
+        await client.close()
+
+
+async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
+    stop = asyncio.Event()
+    lease_stop = asyncio.Event()
+    telemetry = Telemetry()
+    lease = Lease(client, _lease(settings), now=clock.now, monotonic=clock.monotonic)
+    turns = Turns(clock)
+    catalog = Catalog(turns.touch)
+    telemetry.watch_incidents(catalog.open_incidents)
+    sources = Sources()
+    endpoints = Endpoints(client, catalog, sources, settings.namespace)
+
+    def metrics(source: SourceKey) -> MetricsPort | None:
+        port = sources(source)
+        return TimedMetrics(port, telemetry, clock) if port else None
+
+    sampler = Sampler(metrics)
+    objectives = Objectives(catalog)
+    objects = FirebreakObjects(client, fence=lease.fence)
+    revisions = Revisions(Snapshots(client, fence=lease.fence), catalog)
+    cluster = TimedCluster(KubeCluster(client, fence=lease.fence), telemetry, clock)
+    events = Events(client, now=clock.now, identity=settings.identity)
+    reporter = Reporter(events=events, objects=objects, catalog=catalog, telemetry=telemetry, clock=clock)
+    observer = Observer(
+        catalog=catalog,
+        cluster=cluster,
+        client=client,
+        revisions=revisions,
+        sampler=sampler,
+        objectives=objectives,
+        settings=settings,
+    )
+    loop = Loop(
+        catalog=catalog,
+        observer=observer,
+        actuator=Actuator(cluster, Quarantines(client, fence=lease.fence), clock),
+        objects=objects,
+        revisions=revisions,
+        reporter=reporter,
+        turns=turns,
+        lease=lease,
+        clock=clock,
+    )
+    evaluation = Evaluation(
+        catalog=catalog,
+        endpoints=endpoints,
+        objectives=objectives,
+        sampler=sampler,
+        turns=turns,
+        telemetry=telemetry,
+        clock=clock,
+    )
+    http = Http(settings, telemetry, is_alive=evaluation.is_alive, is_ready=lambda: catalog.listed)
+    try:
+        async with asyncio.TaskGroup() as group:
+            # Before Kopf: at its end it cancels every task that it did not find at its start.
+            tasks = [
+                group.create_task(http.serve(), name="http"),
+                group.create_task(
+                    relist_forever(client, catalog, telemetry, clock, settings.relist_seconds), name="relist"
+                ),
+                group.create_task(evaluation.run(), name="evaluation"),
+                group.create_task(_lead(client, catalog, revisions, turns, lease, telemetry), name="lead"),
+                *(group.create_task(loop.work(), name=f"worker {n}") for n in range(settings.workers)),
+            ]
+            elector = group.create_task(lease.run(lease_stop), name="lease")
+            await watch_forever(catalog, clock, stop, lambda: _on_signals(stop), telemetry.watch_restarted)
+            for task in tasks:
+                task.cancel()
+            lease_stop.set()  # last, so that nothing is written after another may lead
+            await elector
+    finally:
+        await sources.close()
+
+
+async def _lead(
+    client: KubeClient, catalog: Catalog, revisions: Revisions, turns: Turns, lease: Lease, telemetry: Telemetry
+) -> None:
+    """On becoming the leader: look at everything afresh, and go on with what another may have left half done."""
+    led = False
+    while True:
+        leads = lease.is_leader()
+        telemetry.leads(leads)
+        if leads and not led:
+            log.info("leading", epoch=lease.epoch)
+            revisions.forget_all()
+            try:
+                await relist(client, catalog)
+            except ClusterError as error:
+                log.warning("relist_failed", error=str(error))
+                await asyncio.sleep(1.0)
+                continue
+            for key in {*catalog.services(), *catalog.services_with_open_incidents()}:
+                turns.touch(key)
+        elif led and not leads:
+            log.warning("not_leading_any_more", epoch=lease.epoch)
+        led = leads
+        try:
+            async with asyncio.timeout(1.0):
+                await lease.changed.wait()
+                lease.changed.clear()
+        except TimeoutError:
+            continue
+
+
+def _lease(settings: Settings) -> LeaseSettings:
+    return LeaseSettings(
+        namespace=settings.namespace,
+        identity=settings.identity,
+        name=settings.lease_name,
+        duration=settings.lease_duration_seconds,
+        deadline=settings.lease_renew_deadline_seconds,
+        retry=settings.lease_retry_period_seconds,
+    )
+
+
+def _on_signals(stop: asyncio.Event) -> None:
+    running = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        running.add_signal_handler(number, stop.set)

@@ -1,0 +1,91 @@
+"""Which objectives are to be measured now, compiled from what is declared?
+
+Asked once a round by app/evaluate.py. A service is compiled again only when it, an indicator or a source has changed.
+"""
+
+from collections.abc import Mapping
+
+from firebreak.api.conditions import ConditionReason, ConditionType
+from firebreak.api.v1alpha1 import (
+    AIService,
+    ClusterMetricSource,
+    ClusterQualityIndicator,
+    MetricSource,
+    QualityIndicator,
+)
+from firebreak.api.v1alpha1.indicator import QualityIndicatorSpec
+from firebreak.api.v1alpha1.references import IndicatorKind
+from firebreak.api.v1alpha1.source import MetricSourceSpec
+from firebreak.app.catalog import Catalog
+from firebreak.core.compile_objectives import Compiled, compile_objectives
+from firebreak.core.objectives import ServiceKey, SourceKey, Watched
+from firebreak.core.problems import Problem
+
+_Declared = tuple[object, ...]
+
+
+class Objectives:
+    """The compiled objectives of every service."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._compiled: dict[ServiceKey, tuple[_Declared, Compiled]] = {}
+
+    def watched(self) -> list[Watched]:
+        """Everything that is to be measured, over all services."""
+        shared = {(IndicatorKind.CLUSTER, i.metadata.name): i.spec for i in self._catalog.all(ClusterQualityIndicator)}
+        own: dict[str, dict[tuple[IndicatorKind, str], QualityIndicatorSpec]] = {}
+        for indicator in self._catalog.all(QualityIndicator):
+            named = own.setdefault(indicator.metadata.namespace, {})
+            named[IndicatorKind.NAMESPACED, indicator.metadata.name] = indicator.spec
+        sources = self._sources()
+        found: list[Watched] = []
+        compiled: dict[ServiceKey, tuple[_Declared, Compiled]] = {}
+        for service in self._catalog.all(AIService):
+            key = ServiceKey(service.metadata.namespace, service.metadata.name)
+            indicators = shared | own.get(key.namespace, {})
+            declared: _Declared = (service.spec, *_named(service, indicators), *_source(service, sources))
+            known = self._compiled.get(key)
+            if known is None or known[0] != declared:
+                known = (declared, compile_objectives(service, indicators, sources))
+            compiled[key] = known
+            found += known[1].watched
+        self._compiled = compiled
+        return found
+
+    def problems(self, key: ServiceKey) -> tuple[Problem, ...]:
+        """Why some of a service's objectives cannot be measured as declared."""
+        known = self._compiled.get(key)
+        if known is None:
+            return ()
+        return tuple(
+            Problem(
+                condition=ConditionType.INDICATOR_HEALTHY,
+                reason=_reason(p.place, p.message),
+                message=f"{p.place}: {p.message}",
+            )
+            for p in known[1].problems
+        )
+
+    def _sources(self) -> Mapping[SourceKey, MetricSourceSpec]:
+        own = {SourceKey(s.metadata.namespace, s.metadata.name): s.spec for s in self._catalog.all(MetricSource)}
+        return own | {SourceKey("", s.metadata.name): s.spec for s in self._catalog.all(ClusterMetricSource)}
+
+
+def _named(
+    service: AIService, indicators: Mapping[tuple[IndicatorKind, str], QualityIndicatorSpec]
+) -> list[QualityIndicatorSpec | None]:
+    refs = [o.indicator for o in service.spec.objectives if o.indicator.name is not None]
+    return [indicators.get((r.kind or IndicatorKind.NAMESPACED, r.name or "")) for r in refs]
+
+
+def _source(service: AIService, sources: Mapping[SourceKey, MetricSourceSpec]) -> tuple[MetricSourceSpec | None, ...]:
+    ref = service.spec.metrics.source
+    namespace = service.metadata.namespace if ref.kind == "MetricSource" else ""
+    return (sources.get(SourceKey(namespace, ref.name)),)
+
+
+def _reason(place: str, message: str) -> ConditionReason:
+    if place == "spec.metrics.source":
+        return ConditionReason.SOURCE_MISSING
+    return ConditionReason.INDICATOR_MISSING if message.startswith("no ") else ConditionReason.INVALID_SPEC

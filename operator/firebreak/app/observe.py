@@ -1,0 +1,318 @@
+"""What is so, about one service, now? Gathers everything that `decide` looks at.
+
+Asked by app/loop.py before each move. Of a service in good order it asks the cluster nothing: all of it is known. While
+an incident is open its targets are read live, since what is written next rests on what they hold.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from firebreak.adapters.kube.client import KubeClient
+from firebreak.adapters.kube.kinds import ENDPOINT_SLICE
+from firebreak.adapters.kube.observers import effect_of, fallback_ready
+from firebreak.api.v1alpha1 import (
+    AIIncident,
+    AIService,
+    ClusterContainmentPolicy,
+    ContainmentPolicy,
+)
+from firebreak.api.v1alpha1.aiservice import Objective, workload_target
+from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatus, Phase
+from firebreak.api.v1alpha1.policy import ActionKind, ContainmentPolicySpec
+from firebreak.api.v1alpha1.references import PolicyKind
+from firebreak.app.catalog import Catalog, Invalid, target_key
+from firebreak.app.objectives import Objectives
+from firebreak.app.revisions import Revisions
+from firebreak.app.sampler import Sampler
+from firebreak.app.settings import Settings
+from firebreak.core.commands import Reason
+from firebreak.core.containment import is_contained, under_way
+from firebreak.core.decide import is_share_awaited
+from firebreak.core.declaration import problems_of
+from firebreak.core.field_writes import route_target, value_of
+from firebreak.core.objectives import ObjectiveKey, ServiceKey
+from firebreak.core.observations import Effect, InForce, Waiting, all_of
+from firebreak.core.ports import Cluster
+from firebreak.core.problems import Problem
+from firebreak.core.proof import Question, question
+from firebreak.core.situation import Hold, PastContainment, Situation
+from firebreak.core.verdict import Health, RecoveryVerdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A service and everything known of it."""
+
+    service: AIService
+    situation: Situation
+    health: Mapping[str, Health]
+    problems: tuple[Problem, ...]
+    awaits_effect: bool
+
+    @property
+    def incident(self) -> AIIncident | None:
+        """The open incident."""
+        return self.situation.incident
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orphan:
+    """An open incident whose service is gone."""
+
+    incident: AIIncident
+    awaits_effect: bool = False
+
+
+class Observer:
+    """Looks at one service at a time."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        cluster: Cluster,
+        client: KubeClient,
+        revisions: Revisions,
+        sampler: Sampler,
+        objectives: Objectives,
+        settings: Settings,
+    ) -> None:
+        self._catalog = catalog
+        self._cluster = cluster
+        self._client = client
+        self._revisions = revisions
+        self._sampler = sampler
+        self._objectives = objectives
+        self._settings = settings
+
+    async def look(self, key: ServiceKey, now: datetime) -> Seen | Orphan | None:
+        """Everything known now; None when there is nothing to decide. Raises ClusterError."""
+        service = self._catalog.service(key)
+        incidents = self._catalog.incidents(key)
+        incident = next((i for i in incidents if i.status.phase is not Phase.RESOLVED), None)
+        if service is None:
+            return Orphan(incident=incident) if incident else None
+        if isinstance(service, Invalid):
+            return None
+        if incident is not None:
+            await self._read_targets(service)
+        else:
+            await self._read_missing_targets(service)
+        quarantined = frozenset(q.spec.revision for q in self._catalog.quarantines(key))
+        revision = await self._revisions.facts(service, quarantined, now)
+        policy = self._policy(service)
+        verdicts = {o.name: self._sampler.verdict(_objective(key, o.name), now) for o in self._watched(service)}
+        asked = question(incident.status) if incident else None
+        base = Situation(
+            service=key,
+            spec=service.spec,
+            incident_count=max((_number(i, key) for i in incidents), default=service.status.incident_count),
+            policy=policy,
+            verdicts=verdicts,
+            revision=revision,
+            responder=self._settings.responder_name,
+            incident=incident,
+            recoveries=self._recoveries(service, incident, asked, now),
+            exposed=self._exposed(service, key, asked),
+            objects={t: self._catalog.target(target_key(key.namespace, t)) for _, t in service.spec.targets()},
+            effects=await self._effects(service, incident) if incident else {},
+            fallbacks=await self._fallbacks(service, incident) if incident else {},
+            holds=self._holds(service, key),
+            past=_past(incidents),
+            last_resolved=max((i.status.resolved_at for i in incidents if i.status.resolved_at), default=None),
+            bad_answers=self._bad_answers(incident),
+            worse_segments=self._worse_segments(incident),
+        )
+        return Seen(
+            service=service,
+            situation=base,
+            health=self._health(service, base, now),
+            problems=(*self._objectives.problems(key), *problems_of(base)),
+            awaits_effect=incident is not None and _awaits_effect(incident.status),
+        )
+
+    def _watched(self, service: AIService) -> tuple[Objective, ...]:
+        """The objectives of which something may be asked: one just declared is read with the next step."""
+        key = ServiceKey(service.metadata.namespace, service.metadata.name)
+        return tuple(o for o in service.spec.objectives if self._sampler.watches(_objective(key, o.name)))
+
+    async def _read_targets(self, service: AIService) -> None:
+        """What is written next rests on what the targets hold, so a cache will not do."""
+        for target in dict.fromkeys(t for _, t in service.spec.targets()):
+            key = target_key(service.metadata.namespace, target)
+            self._catalog.keep_target(key, await self._cluster.read(key))
+
+    async def _read_missing_targets(self, service: AIService) -> None:
+        """The watch brings what changes; what stood there before the service named it has to be asked for once."""
+        for target in dict.fromkeys(t for _, t in service.spec.targets()):
+            key = target_key(service.metadata.namespace, target)
+            if self._catalog.target(key) is None and self._catalog.first_asked(key):
+                self._catalog.keep_target(key, await self._cluster.read(key))
+
+    def _policy(self, service: AIService) -> ContainmentPolicySpec | None:
+        ref = service.spec.containment.policy
+        if ref.kind is PolicyKind.NAMESPACED:
+            found = self._catalog.get(ContainmentPolicy, service.metadata.namespace, ref.name)
+            return found.spec if isinstance(found, ContainmentPolicy) else None
+        shared = self._catalog.get(ClusterContainmentPolicy, "", ref.name)
+        return shared.spec if isinstance(shared, ClusterContainmentPolicy) else None
+
+    def _recoveries(
+        self, service: AIService, incident: AIIncident | None, asked: Question | None, now: datetime
+    ) -> Mapping[str, RecoveryVerdict]:
+        if incident is None or asked is None:
+            return {}
+        key = ServiceKey(service.metadata.namespace, service.metadata.name)
+        labelled = service.spec.revision is not None and service.spec.revision.metric_label is not None
+        rates = {o.name: o.rate for o in incident.status.objectives}
+        return {
+            o.name: self._sampler.recovery(
+                _objective(key, o.name), asked.since, asked.revision if labelled else None, rates.get(o.name), now
+            )
+            for o in self._watched(service)
+            if o.indicator.gauge is None
+        }
+
+    def _exposed(self, service: AIService, key: ServiceKey, asked: Question | None) -> bool | None:
+        if service.spec.answers is None or asked is None:
+            return None
+        answered = self._sampler.answers(key, asked.since)
+        return None if answered is None else sum(step.answers for step in answered) > 0
+
+    def _health(self, service: AIService, s: Situation, now: datetime) -> Mapping[str, Health]:
+        """Only asked for while the revision that serves has still to prove itself."""
+        facts = s.revision
+        if facts.current is None or facts.since is None or facts.current.known_good_since or s.incident:
+            return {}
+        labelled = service.spec.revision is not None and service.spec.revision.metric_label is not None
+        revision = facts.current.name if labelled else None
+        return {
+            o.name: self._sampler.health(_objective(s.service, o.name), facts.since, revision, now)
+            for o in self._watched(service)
+            if o.target is not None
+        }
+
+    async def _effects(self, service: AIService, incident: AIIncident) -> Mapping[str, Effect]:
+        """Of every action whose effect is awaited."""
+        return {
+            a.id: await self._effect(service, a)
+            for a in incident.status.actions
+            if a.phase is ActionPhase.APPLIED or (is_share_awaited(a) and all(w.landed for w in a.writes))
+        }
+
+    async def _effect(self, service: AIService, action: Action) -> Effect:
+        namespace = service.metadata.namespace
+        history = await self._revisions.history(ServiceKey(namespace, service.metadata.name))
+        wanted, live = [], {}
+        for write in action.writes:
+            desired = value_of(write.desired, history)
+            live[write.target] = self._catalog.target(target_key(namespace, write.target))
+            if desired is not None:
+                wanted.append((write.target, write.path, desired))
+        effects = [effect_of(wanted, live)]
+        if action.kind is ActionKind.SWITCH_TRAFFIC and not action.given_back:
+            effects.append(self._traffic_moved(service, action))
+        return all_of(tuple(effects))
+
+    def _traffic_moved(self, service: AIService, action: Action) -> Effect:
+        """Proof is in the data plane: a whole step in which the primary gave no answer."""
+        if service.spec.answers is None or action.applied_at is None:
+            return InForce(because="the route is accepted (spec.answers is not declared, so traffic is not looked at)")
+        key = ServiceKey(service.metadata.namespace, service.metadata.name)
+        answered = self._sampler.answers(key, action.applied_at)
+        if not answered:
+            return Waiting(because="traffic since the switch has not been read yet")
+        if answered[-1].answers > 0:
+            return Waiting(because=f"the primary still gave {answered[-1].answers:.0f} answers in the last step")
+        return InForce(because="traffic was seen to have left the primary")
+
+    async def _fallbacks(self, service: AIService, incident: AIIncident) -> Mapping[str, Effect]:
+        """Whether each fallback could serve now; asked only while a step may still want one."""
+        status = incident.status
+        if under_way(status) or is_contained(status) or service.spec.traffic is None:
+            return {}
+        namespace = service.metadata.namespace
+        routes = [
+            (r, self._catalog.target(target_key(namespace, route_target(r)))) for r in service.spec.traffic.routes
+        ]
+        found = {}
+        for fallback in service.spec.fallbacks:
+            backend = fallback.backend.name if fallback.backend else self._settings.responder_name
+            where = (
+                namespace if fallback.backend or not self._settings.responder else self._settings.responder.namespace
+            )
+            slices = await self._client.list(ENDPOINT_SLICE, where, labels=f"kubernetes.io/service-name={backend}")
+            workload = None
+            if fallback.readiness:
+                workload = await self._cluster.read(target_key(namespace, workload_target(fallback.readiness.workload)))
+            found[fallback.name] = fallback_ready(
+                fallback, backend=backend, routes=routes, slices=slices.items, workload=workload
+            )
+        return found
+
+    def _holds(self, service: AIService, key: ServiceKey) -> tuple[Hold, ...]:
+        holds = []
+        if service.spec.suspend:
+            holds.append(Hold(reason=Reason.SUSPENDED, because="the AIService has spec.suspend: true"))
+        if (why := self._catalog.paused) is not None:
+            holds.append(Hold(reason=Reason.PAUSED, because=why))
+        if (overlap := self._catalog.conflicts.get(key)) is not None:
+            holds.append(Hold(reason=Reason.TARGET_CONFLICT, because=overlap))
+        for claim in self._catalog.claims(key):
+            if (beyond := self._settings.reach.allows(claim.target, claim.written)) is not None:
+                holds.append(Hold(reason=Reason.TARGET_NOT_ALLOWED, because=f"{claim.place}: {beyond}"))
+        return tuple(holds)
+
+    def _bad_answers(self, incident: AIIncident | None) -> int | None:
+        """About how many bad answers users got since the onset, over the incident's objectives."""
+        if incident is None or incident.status.onset is None:
+            return None
+        found = []
+        for objective in incident.status.objectives:
+            key = _objective(ServiceKey(incident.metadata.namespace, incident.spec.service), objective.name)
+            if self._sampler.watches(key) and (bad := self._sampler.bad_served(key, incident.status.onset)) is not None:
+                found.append(round(bad.bad))
+        return max(found, default=None)
+
+    def _worse_segments(self, incident: AIIncident | None) -> tuple[str, ...]:
+        if incident is None or incident.status.onset is None:
+            return ()
+        worse: list[str] = []
+        for objective in incident.status.objectives:
+            key = _objective(ServiceKey(incident.metadata.namespace, incident.spec.service), objective.name)
+            if self._sampler.watches(key):
+                worse += [s.name for s in self._sampler.segments(key, incident.status.onset) if s.worse]
+        return tuple(dict.fromkeys(worse))
+
+
+def _objective(key: ServiceKey, name: str) -> ObjectiveKey:
+    return ObjectiveKey(key.namespace, key.name, name)
+
+
+def _number(incident: AIIncident, key: ServiceKey) -> int:
+    tail = incident.metadata.name.removeprefix(f"{key.name}-")
+    return int(tail) if tail.isdigit() else 0
+
+
+def _awaits_effect(status: AIIncidentStatus) -> bool:
+    return any(
+        a.phase in (ActionPhase.INTENDED, ActionPhase.APPLIED, ActionPhase.UNDOING) or is_share_awaited(a)
+        for a in status.actions
+    )
+
+
+def _past(incidents: tuple[AIIncident, ...]) -> tuple[PastContainment, ...]:
+    """The ended incidents in which something that users get was changed."""
+    past = []
+    for incident in incidents:
+        begun = [
+            a.intended_at
+            for a in incident.status.actions
+            if a.applied_at is not None and a.kind is not ActionKind.RAISE_HUMAN_REVIEW
+        ]
+        if begun and incident.status.resolved_at is not None:
+            past.append(
+                PastContainment(incident=incident.metadata.name, at=min(begun), ended_at=incident.status.resolved_at)
+            )
+    return tuple(past)

@@ -1,0 +1,129 @@
+"""Who is told what? Events, the service's status, metrics and logs, all from the same commands and the same words.
+
+Called by app/loop.py after something has been recorded; nothing that goes wrong in here stops a containment.
+"""
+
+from datetime import datetime
+
+import structlog
+
+from firebreak.adapters.kube.events import Events
+from firebreak.adapters.kube.objects import FirebreakObjects, Stored
+from firebreak.api.v1alpha1 import AIIncident, AIService, Quarantine
+from firebreak.api.v1alpha1.incident import AIIncidentStatus
+from firebreak.api.v1alpha1.model import API_VERSION
+from firebreak.app.catalog import Catalog
+from firebreak.app.clock import Clock
+from firebreak.app.observe import Orphan, Seen
+from firebreak.app.status import service_status, worth_writing
+from firebreak.app.telemetry import Telemetry
+from firebreak.core.commands import AskPeople, Command, OpenIncident, Reason, Resolve
+from firebreak.core.objectives import ServiceKey
+from firebreak.core.ports import ObjectKey
+from firebreak.core.soak import NotYet, proof_of_revision
+
+log = structlog.get_logger()
+
+_WARNINGS = frozenset(
+    {
+        Reason.BREACH_CONFIRMED,
+        Reason.BREACH_SUSPECTED,
+        Reason.NOT_RECOVERED,
+        Reason.FIX_FAILED,
+        Reason.LEFT_AS_CHANGED,
+        Reason.QUARANTINE_MISSING,
+        Reason.WRITE_BLOCKED,
+    }
+)
+
+
+class Reporter:
+    """Tells people and machines."""
+
+    def __init__(
+        self, *, events: Events, objects: FirebreakObjects, catalog: Catalog, telemetry: Telemetry, clock: Clock
+    ) -> None:
+        self._events = events
+        self._objects = objects
+        self._catalog = catalog
+        self._telemetry = telemetry
+        self._clock = clock
+        self._written_at: dict[ServiceKey, datetime] = {}
+
+    async def decided(self, seen: Seen | Orphan, incident: AIIncident, commands: tuple[Command, ...]) -> None:
+        """Each command as an Event on the incident; what opens, ends or asks also on the service."""
+        where = ObjectKey(API_VERSION, AIIncident.__name__, incident.metadata.namespace, incident.metadata.name)
+        for command in commands:
+            self._telemetry.decided(incident, command)
+            if not command.because:
+                continue
+            log.info(
+                "decided",
+                incident=incident.metadata.name,
+                command=type(command).__name__,
+                reason=command.reason,
+                because=command.because,
+            )
+            warns = isinstance(command, AskPeople) or command.reason in _WARNINGS
+            await self._event(where, incident.metadata.uid, command.reason, command.because, warns)
+            if isinstance(seen, Seen) and isinstance(command, OpenIncident | AskPeople | Resolve):
+                await self._on_service(
+                    seen.service, command.reason, f"{incident.metadata.name}: {command.because}", warns
+                )
+
+    async def lifted(self, seen: Seen, quarantine: Quarantine, why: str) -> None:
+        """A quarantine has done its work."""
+        words = f"quarantine {quarantine.metadata.name} of revision {quarantine.spec.revision} is lifted: {why}"
+        log.info("quarantine_lifted", quarantine=quarantine.metadata.name, because=why)
+        await self._on_service(seen.service, Reason.QUARANTINE_LIFTED, words, False)
+
+    def acted(self, incident: AIIncident, after: AIIncidentStatus) -> None:
+        """What the actuator has done."""
+        before = {a.id: a.phase for a in incident.status.actions}
+        for action in after.actions:
+            if before.get(action.id) != action.phase:
+                log.info(
+                    "action_moved",
+                    incident=incident.metadata.name,
+                    action=action.id,
+                    phase=action.phase,
+                    message=action.message,
+                )
+                self._telemetry.acted(incident, action)
+
+    def failed(self) -> None:
+        """A turn has ended with an error of ours."""
+        self._telemetry.turn_failed()
+
+    async def status(self, seen: Seen, now: datetime) -> None:
+        """Bring the service's status up to date, if it is worth a write."""
+        key = seen.situation.service
+        s = seen.situation
+        proof = proof_of_revision(s, seen.health, now)
+        wanted = service_status(
+            seen.service,
+            verdicts=s.verdicts,
+            revision=s.revision,
+            incident=s.incident,
+            problems=seen.problems,
+            holds=s.holds,
+            incident_count=s.incident_count,
+            now=now,
+            not_proven=proof.because if isinstance(proof, NotYet) else "",
+        )
+        self._telemetry.observed(key, seen.situation.verdicts)
+        if not worth_writing(seen.service.status, wanted, self._written_at.get(key), now):
+            return
+        where = ObjectKey(API_VERSION, AIService.__name__, key.namespace, key.name)
+        stored = await self._objects.write_status(where, seen.service.metadata.resource_version, wanted)
+        if isinstance(stored, Stored):
+            self._written_at[key] = now
+            self._catalog.see(stored.object)
+
+    async def _on_service(self, service: AIService, reason: Reason, message: str, warns: bool) -> None:
+        meta = service.metadata
+        where = ObjectKey(API_VERSION, AIService.__name__, meta.namespace, meta.name)
+        await self._event(where, meta.uid, reason, message, warns)
+
+    async def _event(self, where: ObjectKey, uid: str, reason: Reason, message: str, warns: bool) -> None:
+        await self._events.tell(where, uid=uid, reason=reason, message=message, warning=warns)

@@ -1,0 +1,87 @@
+"""What was done about an incident, and did it help? One paragraph for each step: why, what it sets, effect, proof. Pure."""
+
+from collections.abc import Iterable
+
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from firebreak.api.v1alpha1 import AIIncident
+from firebreak.api.v1alpha1.incident import Action, ActionPhase, FieldValue, FieldWrite, Outcome
+from firebreak.api.v1alpha1.policy import ActionKind
+from firebreak.cli.show import clock, coloured
+
+
+def what_was_done(incident: AIIncident) -> Iterable[RenderableType]:
+    """The steps in the order they were taken or skipped."""
+    if not incident.status.actions and incident.status.detected_at:
+        yield Text("nothing yet")
+    for number, action in enumerate(incident.status.actions, start=1):
+        outcome = "" if action.outcome is Outcome.PENDING else f", {action.outcome}"
+        title = f"{action.kind}{_subject(action)}"
+        yield Text.assemble(f"{number}. ", (title, "bold"), "  ", coloured(action.phase), outcome)
+        yield Padding(_paragraph(action), (0, 0, 0, 3))
+
+
+def _paragraph(action: Action) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row("why", f"{action.reason}: {action.because}")
+    for i, write in enumerate(action.writes):
+        grid.add_row("sets" if i == 0 else "", _write(write, action.phase))
+    if action.writes and action.phase is not ActionPhase.WOULD_DO:
+        grid.add_row("intent", f"recorded {clock(action.intended_at)}")
+    if action.applied_at:
+        seen = f"seen in force {clock(action.in_force_at)}" if action.in_force_at else "not seen in force yet"
+        grid.add_row("effect", f"accepted {clock(action.applied_at)}, {seen}")
+    if proof := _proof(action):
+        grid.add_row("proof", proof)
+    if action.given_back:
+        seen = f", seen {clock(action.given_back_at)}" if action.given_back_at else ""
+        grid.add_row("given back", f"{action.given_back}% of traffic{seen}")
+    if action.ended_at:
+        kept = ": stays as it is" if action.phase is ActionPhase.KEPT else ""
+        grid.add_row("ended", f"{clock(action.ended_at)}{kept}")
+    if action.message:
+        grid.add_row("but", Text(action.message, style="red" if action.phase is ActionPhase.BLOCKED else ""))
+    return grid
+
+
+def _subject(action: Action) -> str:
+    if not action.subject:
+        return ""
+    return f" {'of' if action.kind is ActionKind.DISABLE_FEATURE else 'to'} {action.subject}"
+
+
+def _write(write: FieldWrite, phase: ActionPhase) -> str:
+    place = f"{write.target.kind} {write.target.name} {write.path}"
+    change = f"{value_in_words(write.original)} → {value_in_words(write.desired)}"
+    if phase is ActionPhase.UNDOING or phase is ActionPhase.UNDONE:
+        change = f"{value_in_words(write.desired)} (as it was)"
+    state = ""
+    if write.left:
+        state = "  (left: someone else has changed it)"
+    elif not write.landed and phase is not ActionPhase.WOULD_DO:
+        state = "  (not written yet)"
+    return f"{place}: {change}{state}"
+
+
+def value_in_words(value: FieldValue) -> str:
+    """The value itself, where it stands, or that there is none."""
+    if value.revision:
+        return f"[{value.field} of revision {value.revision}]"
+    return "nothing" if value.value is None else str(value.value)
+
+
+def _proof(action: Action) -> str:
+    match action.outcome:
+        case Outcome.RECOVERED:
+            return f"shown to help at {clock(action.proven_at)}"
+        case Outcome.NOT_RECOVERED:
+            return f"shown not to help at {clock(action.proven_at)}"
+        case Outcome.UNKNOWN:
+            return "cannot be told"
+        case Outcome.PENDING:
+            awaited = action.phase in (ActionPhase.APPLIED, ActionPhase.IN_FORCE)
+            cures = action.kind is not ActionKind.RAISE_HUMAN_REVIEW
+            return "awaited" if awaited and cures else ""

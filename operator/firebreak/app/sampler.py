@@ -46,6 +46,7 @@ from firebreak.core.verdict import Finding, Health, Interval, RecoveryFinding, R
 BEHIND_STEPS = 2  # one step may be missed before evidence is stale
 
 Feed = CounterFeed | GaugeFeed
+FeedId = FeedKey | ObjectiveKey  # a gauge is read for one objective
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +77,7 @@ class Sampler:
         self._counters: dict[FeedKey, CounterFeed] = {}
         self._gauges: dict[ObjectiveKey, GaugeFeed] = {}
         self._refused: dict[ObjectiveKey, str] = {}
-        self._errors: dict[FeedKey | ObjectiveKey, MetricsError] = {}
+        self._errors: dict[FeedId, MetricsError] = {}
         self._told: dict[ObjectiveKey, tuple[Finding, VerdictReason, int]] = {}
 
     async def sample(self, watched: Collection[Watched], now: datetime) -> set[ServiceKey]:
@@ -85,26 +86,29 @@ class Sampler:
         Changed in kind: another finding, reason or tier than at the last call. Numbers alone do not count.
         """
         self._want(watched)
+        reads: dict[FeedId, asyncio.Task[bool]] = {}
         async with asyncio.TaskGroup() as group:
             for key, feed in self._counters.items():
-                group.create_task(self._read(key, key.source, feed, key.grid.due(now)), name=f"sample {key.bad}")
+                reading = self._read(key, key.source, feed, key.grid.due(now))
+                reads[key] = group.create_task(reading, name=f"sample {key.bad}")
             for objective, gauge in self._gauges.items():
                 reading = self._read(objective, gauge.spec.source, gauge, gauge.grid.due(now))
-                group.create_task(reading, name=f"sample {objective}")
-        return self._changed(now)
+                reads[objective] = group.create_task(reading, name=f"sample {objective}")
+        return self._changed({feed for feed, task in reads.items() if task.result()}, now)
 
-    async def _read(self, key: FeedKey | ObjectiveKey, source: SourceKey, feed: Feed, due: int) -> None:
+    async def _read(self, key: FeedId, source: SourceKey, feed: Feed, due: int) -> bool:
+        """True if there is something new to judge."""
+        before = self._errors.pop(key, None)
         port = self._source(source)
         try:
             if port is None:
                 raise QueryRefused(f"there is no usable metric source {'/'.join(filter(None, source))}")
-            await feed.bring_up_to(due, port)
+            return await feed.bring_up_to(due, port) or before is not None
         except MetricsError as error:
             self._errors[key] = error
         except SelectorRefused as error:
             self._errors[key] = QueryRefused(str(error))
-        else:
-            self._errors.pop(key, None)
+        return True
 
     def _want(self, watched: Iterable[Watched]) -> None:
         objectives, exposures = {}, {}
@@ -116,6 +120,7 @@ class Sampler:
                 exposures[spec.service] = spec
         if objectives == self._specs and exposures == self._exposures:
             return
+        self._told = {key: told for key, told in self._told.items() if self._specs.get(key) == objectives.get(key)}
         self._specs, self._exposures = objectives, exposures
         gauges: dict[ObjectiveKey, GaugeFeed] = {}
         self._refused = {}
@@ -143,15 +148,17 @@ class Sampler:
         except SelectorRefused as error:
             self._refused[spec.key] = str(error)
 
-    def _changed(self, now: datetime) -> set[ServiceKey]:
+    def _changed(self, read: set[FeedId], now: datetime) -> set[ServiceKey]:
         changed = set()
-        told: dict[ObjectiveKey, tuple[Finding, VerdictReason, int]] = {}
-        for key in self._specs:
+        for key, spec in self._specs.items():
+            # Where nothing was read nothing is new: a feed that lags behind is read at every call until it does not.
+            if key in self._told and (feed_key(spec) or key) not in read:
+                continue
             verdict = self.verdict(key, now)
-            told[key] = (verdict.finding, verdict.reason, verdict.tier)
-            if told[key] != self._told.get(key):
+            told = (verdict.finding, verdict.reason, verdict.tier)
+            if told != self._told.get(key):
                 changed.add(key.service_key)
-        self._told = told
+                self._told[key] = told
         return changed
 
     # What is known

@@ -6,6 +6,7 @@ Asked when a service, an indicator or a source changes; pure, so that `lint` and
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 
 from firebreak.api.v1alpha1.aiservice import AIService, Detector, DetectorKind, Objective
 from firebreak.api.v1alpha1.indicator import IndicatorLabels, QualityIndicatorSpec
@@ -34,10 +35,23 @@ SHORTEST_SETTLE = timedelta(seconds=1)
 SERVICE_LABEL = "service"  # the key in spec.metrics.labels that an indicator's labels.service renames
 
 
+class ProblemKind(StrEnum):
+    """What has to be done about it."""
+
+    SOURCE_MISSING = "SourceMissing"
+    INDICATOR_MISSING = "IndicatorMissing"
+    REFUSED = "Refused"  # as declared it cannot be measured
+
+
+class _IndicatorMissing(ValueError):
+    pass
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """Why an objective cannot be measured as declared; the others are."""
 
+    kind: ProblemKind
     place: str
     message: str
 
@@ -70,7 +84,8 @@ def compile_objectives(
     source_spec = sources.get(source)
     if source_spec is None:
         place = "spec.metrics.source"
-        return Compiled(watched=(), problems=(Problem(place=place, message=f"no {declared.kind} {declared.name}"),))
+        missing = Problem(kind=ProblemKind.SOURCE_MISSING, place=place, message=f"no {declared.kind} {declared.name}")
+        return Compiled(watched=(), problems=(missing,))
     compiler = _Compiler(service, key, source, source_spec, indicators, clustering or {})
     for index, objective in enumerate(service.spec.objectives):
         compiler.objective(f"spec.objectives[{index}]", objective)
@@ -97,8 +112,11 @@ class _Compiler:
         try:
             indicator, names = self._indicator(objective.indicator)
             rule = self._rule(objective)
-        except (SelectorRefused, ValueError) as error:
-            self.problems.append(Problem(place=f"{place}.indicator", message=str(error)))
+        except _IndicatorMissing as error:
+            self._problem(ProblemKind.INDICATOR_MISSING, f"{place}.indicator", str(error))
+            return
+        except ValueError as error:
+            self._problem(ProblemKind.REFUSED, f"{place}.indicator", str(error))
             return
         longest = objective.detector.step * HISTORY_STEPS
         if isinstance(rule, Threshold | Count):
@@ -106,7 +124,7 @@ class _Compiler:
             if lasting > longest:
                 told = f"{format_duration(lasting)} is longer than what is kept, {HISTORY_STEPS} steps "
                 told += f"({format_duration(longest)}); shorten it or take a longer step"
-                self.problems.append(Problem(place=f"{place}.detector", message=told))
+                self._problem(ProblemKind.REFUSED, f"{place}.detector", told)
                 return
         self.watched.append(
             ObjectiveSpec(
@@ -130,7 +148,7 @@ class _Compiler:
         try:
             self._check_counter(answers.selector)
         except SelectorRefused as error:
-            self.problems.append(Problem(place="spec.answers.selector", message=str(error)))
+            self._problem(ProblemKind.REFUSED, "spec.answers.selector", str(error))
             return
         # On the finest grid of the objectives, so that exposure is known as soon as a breach is.
         step = min(objective.detector.step for objective in self._service.spec.objectives)
@@ -147,6 +165,9 @@ class _Compiler:
             )
         )
 
+    def _problem(self, kind: ProblemKind, place: str, message: str) -> None:
+        self.problems.append(Problem(kind=kind, place=place, message=message))
+
     def _indicator(self, ref: IndicatorRef) -> tuple[Indicator, IndicatorLabels]:
         own = IndicatorLabels(revision=self._revision_label())
         if ref.gauge is not None:
@@ -156,7 +177,7 @@ class _Compiler:
             kind = ref.kind or IndicatorKind.NAMESPACED
             shared = self._indicators.get((kind, ref.name))
             if shared is None:
-                raise ValueError(f"no {kind} {ref.name}")
+                raise _IndicatorMissing(f"no {kind} {ref.name}")
             self._check_counter(shared.bad_selector)
             self._check_counter(shared.total_selector)
             return Ratio(bad=shared.bad_selector, total=shared.total_selector), shared.labels

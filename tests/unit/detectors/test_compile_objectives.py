@@ -1,0 +1,142 @@
+"""What a declared service asks to be measured."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from firebreak.api.v1alpha1 import AIService
+from firebreak.api.v1alpha1.indicator import QualityIndicatorSpec
+from firebreak.api.v1alpha1.references import IndicatorKind
+from firebreak.api.v1alpha1.source import MetricSourceSpec
+from firebreak.core.compile_objectives import Compiled, compile_objectives
+from firebreak.core.objectives import (
+    Count,
+    ExposureSpec,
+    Labels,
+    ObjectiveKey,
+    ObjectiveSpec,
+    Ratio,
+    Sequential,
+    SourceKey,
+    Threshold,
+)
+
+SEQUENTIAL = {
+    "name": "groundedness",
+    "category": "Hallucination",
+    "indicator": {"kind": "ClusterQualityIndicator", "name": "groundedness"},
+    "target": "95%",
+    "detector": {"kind": "Sequential", "step": "2s"},
+}
+SHARED = QualityIndicatorSpec.model_validate(
+    {
+        "badSelector": 'ai_judged_bad_total{indicator="groundedness"}',
+        "totalSelector": 'ai_judged_total{indicator="groundedness"}',
+        "labels": {"service": "ai_service", "revision": "rev"},
+    }
+)
+
+
+def compiled(*objectives: dict[str, Any], clustering: dict[ObjectiveKey, float] | None = None, **spec: Any) -> Compiled:
+    service = AIService.model_validate(
+        {
+            "metadata": {"name": "summarizer", "namespace": "docs"},
+            "spec": {
+                "metrics": {"labels": {"service": "summarizer"}},
+                "objectives": objectives,
+                "containment": {"policy": {"name": "policy"}},
+                **spec,
+            },
+        }
+    )
+    sources = {SourceKey("", "default"): MetricSourceSpec(url="http://prometheus", namespace_label="k8s_namespace")}
+    indicators = {(IndicatorKind.CLUSTER, "groundedness"): SHARED}
+    return compile_objectives(service, indicators, sources, clustering)
+
+
+def gauge(expression: str, **detector: Any) -> dict[str, Any]:
+    return {
+        "name": "freshness",
+        "category": "Pipeline",
+        "indicator": {"gauge": expression},
+        "detector": {"kind": "Threshold", "above": 60, **detector},
+    }
+
+
+def test_a_shared_indicator_says_which_labels_name_service_and_revision():
+    """The service's own label value is looked for under the indicator's label."""
+    assert compiled(SEQUENTIAL).watched == (
+        ObjectiveSpec(
+            key=ObjectiveKey("docs", "summarizer", "groundedness"),
+            category="Hallucination",
+            source=SourceKey("", "default"),
+            indicator=Ratio(bad=SHARED.bad_selector, total=SHARED.total_selector),
+            rule=Sequential(allowed=0.05),
+            step=timedelta(seconds=2),
+            settle=timedelta(seconds=1),
+            matchers=(("ai_service", "summarizer"),),
+            labels=Labels(namespace="k8s_namespace", revision="rev"),
+        ),
+    )
+
+
+def test_measured_clustering_takes_the_place_of_the_assumed():
+    """G is the objective's own once it is measured."""
+    key = ObjectiveKey("docs", "summarizer", "groundedness")
+    (spec,) = compiled(SEQUENTIAL, clustering={key: 0.7}).watched
+    assert isinstance(spec, ObjectiveSpec)
+    assert spec.rule == Sequential(allowed=0.05, clustering=0.7)
+
+
+def test_thresholds_and_counts_have_their_defaults():
+    """A gauge must be beyond for a step; one event in ten minutes is too many."""
+    violations = {
+        "name": "violations",
+        "category": "PolicyViolation",
+        "indicator": {"badSelector": "ai_policy_confirmed_violations_total"},
+        "detector": {"kind": "Count"},
+    }
+    rules = [spec.rule for spec in compiled(gauge("age"), violations).watched if isinstance(spec, ObjectiveSpec)]
+    assert rules == [
+        Threshold(above=60.0, lasting=timedelta(seconds=60)),
+        Count(at_least=1, within=timedelta(minutes=10)),
+    ]
+
+
+def test_answers_are_read_on_the_finest_grid():
+    """So that exposure is known as soon as a breach is."""
+    found = compiled(SEQUENTIAL, gauge("age"), answers={"selector": "ai_answers_total"}).watched
+    (exposure,) = [spec for spec in found if isinstance(spec, ExposureSpec)]
+    assert exposure.step == timedelta(seconds=2)
+    assert exposure.matchers == (("service", "summarizer"),)
+
+
+@pytest.mark.parametrize(
+    ("objective", "place", "told"),
+    [
+        ({**SEQUENTIAL, "indicator": {"name": "missing"}}, "spec.objectives[1].indicator", "no QualityIndicator missing"),
+        (gauge("time() -"), "spec.objectives[1].indicator", "not PromQL"),
+        (gauge('age{k8s_namespace="shop"}'), "spec.objectives[1].indicator", "remove the matcher on k8s_namespace"),
+        (
+            {**SEQUENTIAL, "indicator": {"badSelector": "rate(bad[1m])", "totalSelector": "total"}},
+            "spec.objectives[1].indicator",
+            "raw counter",
+        ),
+        (gauge("age", step="1s", **{"for": "1h"}), "spec.objectives[1].detector", "1500 steps"),
+    ],
+)
+def test_what_cannot_be_measured_is_told_and_the_rest_goes_on(objective, place, told):
+    """One bad objective does not blind the service."""
+    found = compiled(SEQUENTIAL, objective)
+    assert len(found.watched) == 1
+    (problem,) = found.problems
+    assert problem.place == place
+    assert told in problem.message
+
+
+def test_a_source_that_does_not_exist_is_told():
+    """Nothing can be measured without one."""
+    found = compiled(SEQUENTIAL, metrics={"labels": {"service": "x"}, "source": {"kind": "MetricSource", "name": "own"}})
+    assert found.watched == ()
+    assert str(found.problems[0]) == "spec.metrics.source: no MetricSource own"

@@ -10,7 +10,7 @@ from rich.text import Text
 from firebreak.api.v1alpha1 import AIIncident
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, FieldValue, FieldWrite, Outcome
 from firebreak.api.v1alpha1.policy import ActionKind
-from firebreak.cli.show import clock, coloured
+from firebreak.cli.show import clock, coloured, grid
 
 
 def what_was_done(incident: AIIncident) -> Iterable[RenderableType]:
@@ -25,26 +25,26 @@ def what_was_done(incident: AIIncident) -> Iterable[RenderableType]:
 
 
 def _paragraph(action: Action) -> Table:
-    grid = Table.grid(padding=(0, 2))
-    grid.add_row("why", f"{action.reason}: {action.because}")
+    told = grid(2)
+    told.add_row("why", f"{action.reason}: {action.because}")
     for i, write in enumerate(action.writes):
-        grid.add_row("sets" if i == 0 else "", _write(write, action.phase))
+        told.add_row("sets" if i == 0 else "", _write(write, action.phase))
     if action.writes and action.phase is not ActionPhase.WOULD_DO:
-        grid.add_row("intent", f"recorded {clock(action.intended_at)}")
+        told.add_row("intent", f"recorded {clock(action.intended_at)}")
     if action.applied_at:
         seen = f"seen in force {clock(action.in_force_at)}" if action.in_force_at else "not seen in force yet"
-        grid.add_row("effect", f"accepted {clock(action.applied_at)}, {seen}")
+        told.add_row("effect", f"accepted {clock(action.applied_at)}, {seen}")
     if proof := _proof(action):
-        grid.add_row("proof", proof)
+        told.add_row("proof", proof)
     if action.given_back:
         seen = f", seen {clock(action.given_back_at)}" if action.given_back_at else ""
-        grid.add_row("given back", f"{action.given_back}% of traffic{seen}")
+        told.add_row("given back", f"{action.given_back}% of traffic{seen}")
     if action.ended_at:
         kept = ": stays as it is" if action.phase is ActionPhase.KEPT else ""
-        grid.add_row("ended", f"{clock(action.ended_at)}{kept}")
+        told.add_row("ended", f"{clock(action.ended_at)}{kept}")
     if action.message:
-        grid.add_row("but", Text(action.message, style="red" if action.phase is ActionPhase.BLOCKED else ""))
-    return grid
+        told.add_row("but", Text(action.message, style="red" if action.phase is ActionPhase.BLOCKED else ""))
+    return told
 
 
 def _subject(action: Action) -> str:

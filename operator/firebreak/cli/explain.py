@@ -20,7 +20,7 @@ from firebreak.api.v1alpha1.model import ConditionStatus
 from firebreak.api.v1alpha1.policy import ActionKind, Release, ReleaseWhen
 from firebreak.api.v1alpha1.quantities import format_duration
 from firebreak.cli.actions import what_was_done
-from firebreak.cli.show import ago, clock, coloured, lasted, when
+from firebreak.cli.show import ago, clock, coloured, grid, lasted, when
 from firebreak.core.ladder import next_step
 from firebreak.core.opening import DETECTOR, OPENED_BY
 from firebreak.core.proof import active
@@ -59,7 +59,7 @@ def _head(incident: AIIncident) -> Text:
 
 def _facts(incident: AIIncident, now: datetime) -> Table:
     status = incident.status
-    facts = Table.grid(padding=(0, 2))
+    facts = grid(2)
     served = f", revision {status.revision} when it was opened" if status.revision else ""
     facts.add_row("service", f"{incident.spec.service}{served}")
     by_detector = incident.metadata.labels.get(OPENED_BY) == DETECTOR
@@ -113,7 +113,7 @@ def _asked(incident: AIIncident, service: AIService | None) -> Iterable[Renderab
 
 
 def _wrong(incident: AIIncident, now: datetime) -> Iterable[RenderableType]:
-    grid = Table.grid(padding=(0, 2))
+    told = grid(4)
     for o in incident.status.objectives:
         state = Text(o.tier, style="red") if o.breached else Text("met again", style="green")
         since = (
@@ -123,17 +123,17 @@ def _wrong(incident: AIIncident, now: datetime) -> Iterable[RenderableType]:
             if o.cleared_at
             else ""
         )
-        grid.add_row(o.name, state, since, o.because)
+        told.add_row(o.name, state, since, o.because)
     if incident.status.objectives:
-        yield grid
+        yield told
 
 
 def _suspects(incident: AIIncident) -> Iterable[RenderableType]:
-    grid = Table.grid(padding=(0, 2))
+    told = grid(3)
     for s in incident.status.suspects:
-        grid.add_row(s.field, f"{s.before or 'nothing'} → {s.after or 'nothing'}", f"at {clock(s.changed_at)}")
+        told.add_row(s.field, f"{s.before or 'nothing'} → {s.after or 'nothing'}", f"at {clock(s.changed_at)}")
     if incident.status.suspects:
-        yield grid
+        yield told
     elif incident.status.detected_at:
         yield Text("nothing that differs from a revision proven good: look at data, traffic and the provider")
 
@@ -186,10 +186,10 @@ def _next(incident: AIIncident, service: AIService | None) -> Iterable[Renderabl
             yield Text(f"{verb} contain {where}   (take it on your word)")
     if any(a.phase is ActionPhase.IN_FORCE for a in status.actions):
         yield Text(_given_back_when(release))
-        yield Text(f"{verb} release {where}   (give back now, by the ramp)")
+        yield Text(f"{verb} release {where}   (give back now, without waiting for that)")
         if any(a.kind is ActionKind.ROLL_BACK and a.phase is ActionPhase.IN_FORCE for a in status.actions):
             yield Text(f"{verb} resolve --as KnownGoodAccepted {where}   (stay on the known-good revision)")
-    yield Text(f"{verb} resolve --as FalseAlarm {where}   (it was none: everything as before)")
+    yield Text(f"{verb} resolve --as FalseAlarm {where}   (it was none: what can be given back is given back)")
 
 
 def _given_back_when(release: Release) -> str:
@@ -206,11 +206,11 @@ def _given_back_when(release: Release) -> str:
 
 
 def _timeline(incident: AIIncident) -> Iterable[RenderableType]:
-    grid = Table.grid(padding=(0, 2))
+    told = grid(3)
     day = None
     for entry in incident.status.timeline:
         shown = clock(entry.at) if entry.at.date() == day else when(entry.at)
         day = entry.at.date()
-        grid.add_row(Text(shown, justify="right"), entry.reason, entry.message)
+        told.add_row(Text(shown, justify="right"), entry.reason, entry.message)
     if incident.status.timeline:
-        yield grid
+        yield told

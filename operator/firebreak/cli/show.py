@@ -69,6 +69,14 @@ def columns(*names: str) -> Table:
     return table
 
 
+def grid(count: int) -> Table:
+    """Columns without names; a long word is broken, never cut."""
+    table = Table.grid(padding=(0, 2))
+    for _ in range(count):
+        table.add_column(overflow="fold")
+    return table
+
+
 def services_table(services: Iterable[AIService], now: datetime) -> RenderableType:
     """A line for each service, those in trouble first."""
     table = columns(
@@ -104,7 +112,7 @@ def service_words(service: AIService, now: datetime) -> RenderableType:
         coloured(status.state or "Unknown"),
         f"  mode {service.spec.containment.mode}",
     )
-    facts = Table.grid(padding=(0, 2))
+    facts = grid(2)
     revision = status.revision
     if service.spec.owner:
         facts.add_row("owner", service.spec.owner.team)

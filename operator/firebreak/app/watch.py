@@ -44,7 +44,7 @@ async def watch_forever(
     wait = 1.0
     while not stop.is_set():
         registry = kopf.OperatorRegistry()
-        kopf.on.login(registry=registry)(Login(clock.now))
+        kopf.on.login(registry=registry)(Login(clock.now).credentials)
         register(registry, catalog)
         began = clock.monotonic()
         before = asyncio.all_tasks()

@@ -17,13 +17,13 @@ _AT_LEAST_BETWEEN = timedelta(seconds=5)
 
 
 class Login:
-    """A Kopf login handler."""
+    """The login of one run of Kopf; `credentials` is the handler."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
         self._last: tuple[datetime, str | None] | None = None
 
-    async def __call__(self, **kwargs: Any) -> kopf.ConnectionInfo:
+    async def credentials(self, **kwargs: Any) -> kopf.ConnectionInfo:
         """The credentials as they are now; raises kopf.LoginError when there are none."""
         found = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
         if found is None:

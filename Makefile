@@ -1,0 +1,59 @@
+# Everything that a developer does. Nothing but git, Python >= 3.11, Go, make, iproute2 and util-linux is needed: the
+# first target that needs the environment or the lab's programs makes them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+GENERATED := crds charts/firebreak/crds docs
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-unit lint format generate lab lab-down lab-build lock clean
+
+help: ## Show what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+demo: $(READY) lab-build ## Contain three real AI incidents on a real control plane, end to end (ACT=act1 for one)
+	$(BIN)/python -m examples.demo $(or $(ACT),all)
+
+test: $(READY) lab-build ## Run every test: unit, property, and integration on the lab
+	$(BIN)/python -m pytest
+
+test-unit: $(READY) ## Run the tests that need no lab
+	$(BIN)/python -m pytest tests/unit tests/property
+
+lint: $(READY) ## Check format, rules, types, layers, and that generated files are up to date
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory generate
+	git diff --exit-code -- $(GENERATED)
+
+format: $(READY) ## Bring the code into the one format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+generate: $(READY) ## Write everything that is generated from the code: crds/, the chart's copy, reference pages
+	$(BIN)/python -m firebreak.api.crd crds charts/firebreak/crds
+
+lab: $(READY) lab-build ## Leave a lab running: control plane, gateway, Prometheus and the operator, reached on loopback
+	$(BIN)/python -m lab up
+
+lab-down: $(READY) ## End it
+	$(BIN)/python -m lab down
+
+lab-build: $(READY) ## Build the lab's programs once, into a per-user cache
+	$(BIN)/python -m lab build
+
+lock: $(READY) ## Write requirements.lock from pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --all-extras --generate-hashes --universal --python-version 3.11 -o requirements.lock --upgrade
+
+clean: ## Remove what the targets above have made here (not the cache)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -51,10 +51,7 @@ class ConditionReason(StrEnum):
     SOURCE_MISSING = "SourceMissing"
     REVISION_UNREADABLE = "RevisionUnreadable"
     TARGET_MISSING = "TargetMissing"
-    TARGET_NOT_ALLOWED = "TargetNotAllowed"
-    TARGET_CONFLICT = "TargetConflict"
     POLICY_MISSING = "PolicyMissing"
-    FALLBACK_NOT_READY = "FallbackNotReady"
     STEP_NOT_DECLARED = "StepNotDeclared"
 
     @property
@@ -79,10 +76,7 @@ _REASONS = {
     ConditionReason.SOURCE_MISSING: "The service names a metric source that does not exist.",
     ConditionReason.REVISION_UNREADABLE: "A field of spec.revision does not match one place in its object.",
     ConditionReason.TARGET_MISSING: "An object that the service names does not exist.",
-    ConditionReason.TARGET_NOT_ALLOWED: "A place lies outside what this installation lets Firebreak write.",
-    ConditionReason.TARGET_CONFLICT: "Another service claims the same place.",
     ConditionReason.POLICY_MISSING: "The service names a containment policy that does not exist.",
-    ConditionReason.FALLBACK_NOT_READY: "A fallback could not take the traffic.",
     ConditionReason.STEP_NOT_DECLARED: "The policy has a step for which the service declares nothing.",
 }
 

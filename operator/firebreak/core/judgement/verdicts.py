@@ -26,7 +26,7 @@ def sequential_verdict(
         return absent
     recent = counts.since(max(0, len(counts) - TRAILING_STEPS))
     judged, bad = float(recent.judged.sum()), float(recent.bad.sum())
-    length = span(counts.step * len(recent))
+    length = span(counts.step * TRAILING_STEPS)
     if judged <= 0.0 or (judged < LEAST_JUDGED and evidence < rule.watch):
         return _inconclusive(
             spec, VerdictReason.TOO_FEW_JUDGED, f"{judged:g} judged in the last {length}", counts.end, judged, bad

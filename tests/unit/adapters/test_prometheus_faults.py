@@ -1,0 +1,176 @@
+"""What becomes of answers that a healthy Prometheus does not give; the healthy one is in tests/integration."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from aiohttp import web
+
+from firebreak.adapters.prometheus import MAX_ANSWER_BYTES, Endpoint, Prometheus
+from firebreak.core.ports_metrics import MetricsError, PartialResponse, QueryRefused, SourceUnreachable
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+GOOD = '{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[0,"%s"]}]}%s}'
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Serve = Callable[[Handler], Awaitable[str]]
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """Starts servers that answer every request with a handler."""
+    runners: list[web.AppRunner] = []
+
+    async def start(handler: Handler) -> str:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", handler)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        runners.append(runner)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        return f"http://{host}:{port}"
+
+    yield start
+    for runner in runners:
+        await runner.cleanup()
+
+
+async def asked(serve: Serve, handler: Handler, **endpoint: object) -> float:
+    client = Prometheus(Endpoint(url=await serve(handler), timeout=timedelta(seconds=2), **endpoint))  # type: ignore[arg-type]
+    try:
+        return float((await client.instant("up", NOW)).values[0])
+    finally:
+        await client.close()
+
+
+def saying(body: str, status: int = 200, **headers: str) -> Handler:
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(text=body, status=status, headers=headers)
+
+    return handler
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "error"),
+    [
+        (GOOD % ("1", ',"warnings":["store 10.0.0.1 is not there"]'), 200, PartialResponse),
+        (GOOD % ("1", ',"isPartial":true'), 200, PartialResponse),
+        ('{"status":"error","errorType":"bad_data","error":"parse error"}', 400, QueryRefused),
+        ('{"status":"error","errorType":"execution","error":"too many samples"}', 422, QueryRefused),
+        ('{"status":"error","errorType":"timeout","error":"slow"}', 503, SourceUnreachable),
+        ('{"status":"error","errorType":"x","error":"busy"}', 429, SourceUnreachable),
+        ("denied", 401, QueryRefused),
+        ("nothing here", 404, QueryRefused),
+        ("bad gateway", 502, SourceUnreachable),
+        ("<html>login</html>", 200, SourceUnreachable),
+        ("", 302, SourceUnreachable),
+        ('{"status":"success","data":{"resultType":"string","result":[0,"x"]}}', 200, QueryRefused),
+        (
+            '{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"histogram":[0,{}]}]}}',
+            200,
+            QueryRefused,
+        ),
+    ],
+)
+async def test_every_answer_but_a_whole_and_good_one_is_an_error_of_its_kind(serve, body, status, error):
+    """Kinds by what the reader does: try again, change something, or distrust the counts."""
+    with pytest.raises(error):
+        await asked(serve, saying(body, status, Location="http://127.0.0.1:1/"))
+
+
+async def test_remarks_on_the_expression_are_not_missing_data(serve):
+    """Prometheus 3 remarks on names; the data are whole."""
+    remark = ',"warnings":["PromQL warning: mixed types"],"infos":["PromQL info: not a counter?"]'
+    assert await asked(serve, saying(GOOD % ("3", remark))) == 3.0
+
+
+@pytest.mark.parametrize(("text", "value"), [("+Inf", float("inf")), ("-Inf", float("-inf")), ("1e3", 1000.0)])
+async def test_values_are_read_as_prometheus_writes_them(serve, text, value):
+    """What infinities mean is for the reader of counts to say."""
+    assert await asked(serve, saying(GOOD % (text, ""))) == value
+
+
+async def test_a_slow_source_is_given_up_in_time(serve):
+    """No call outlasts the source's timeout."""
+
+    async def never(_: web.Request) -> web.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    client = Prometheus(Endpoint(url=await serve(never), timeout=timedelta(milliseconds=200)))
+    with pytest.raises(SourceUnreachable, match="no answer within"):
+        await client.instant("up", NOW)
+    await client.close()
+
+
+async def test_an_answer_without_end_is_refused(serve):
+    """Memory is bounded whatever a source sends."""
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        chunk = b" " * 2**20
+        for _ in range(MAX_ANSWER_BYTES // len(chunk) + 2):
+            await response.write(chunk)
+        return response
+
+    with pytest.raises(QueryRefused, match="larger than"):
+        await asked(serve, endless)
+
+
+async def test_nobody_listening_is_unreachable():
+    """With the address in the message."""
+    client = Prometheus(Endpoint(url="http://127.0.0.1:9", timeout=timedelta(seconds=1)))
+    with pytest.raises(SourceUnreachable, match=r"127\.0\.0\.1:9"):
+        await client.instant("up", NOW)
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "header", "value"),
+    [
+        ({"bearer_token": "s3cret"}, "Authorization", "Bearer s3cret"),
+        ({"basic_auth": ("me", "s3cret")}, "Authorization", "Basic bWU6czNjcmV0"),
+        ({"tenant": "team-a"}, "X-Scope-OrgID", "team-a"),
+    ],
+)
+async def test_credentials_and_tenant_are_sent(serve, endpoint, header, value):
+    """With every request, in the header that the field uses."""
+    seen = {}
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.update(request.headers)
+        return web.Response(text=GOOD % ("1", ""))
+
+    await asked(serve, handler, **endpoint)
+    assert seen[header] == value
+
+
+async def test_the_query_goes_into_the_body(serve):
+    """A long query does not end in a 414, and stands in no access log."""
+    seen = {}
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.update(await request.post(), url=str(request.rel_url), method=request.method)
+        return web.Response(text=GOOD % ("1", ""))
+
+    await asked(serve, handler)
+    assert (seen["method"], seen["url"], seen["query"]) == ("POST", "/api/v1/query", "up")
+    assert float(seen["time"]) == NOW.timestamp()
+
+
+async def test_no_secret_stands_in_a_message_or_a_repr(serve):
+    """Neither where it failed nor where it is printed."""
+    endpoint = Endpoint(url=await serve(saying("no", 403)), bearer_token="s3cret", basic_auth=("me", "s3cret"))
+    client = Prometheus(endpoint)
+    with pytest.raises(MetricsError) as caught:
+        await client.instant("up", NOW)
+    await client.close()
+    assert "s3cret" not in str(caught.value) + repr(endpoint) + repr(caught.value)
+
+
+def test_a_ca_that_is_none_is_told():
+    """When the client is made, not at the first query."""
+    with pytest.raises(QueryRefused, match="not PEM"):
+        Endpoint(url="https://x", ca_pem="-----BEGIN CERTIFICATE-----\nxx\n-----END CERTIFICATE-----").ssl_context()

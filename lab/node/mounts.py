@@ -37,10 +37,14 @@ def mounter(mounts: Sequence[Mount], scratch: Path, visible: Sequence[Path]) -> 
         scratch.mkdir(parents=True, exist_ok=True)
         _mount("tmpfs", str(scratch), kind="tmpfs")
         layers = os.open(scratch, os.O_PATH)
-        for number, (source, mount) in enumerate(sorted(sources, key=lambda s: len(s[1].path.parts))):
+        in_order = sorted(sources, key=lambda s: len(s[1].path.parts))
+        # Before anything is bound: an overlay does not show what is mounted below its lower folder.
+        overlaid: list[Path] = []
+        for _, mount in in_order:
+            _make(Path(os.path.realpath(mount.path)), f"/proc/self/fd/{layers}", overlaid)
+        for source, mount in in_order:
             path = Path(os.path.realpath(mount.path))
-            if not path.is_dir():
-                _make(path, f"/proc/self/fd/{layers}", number)
+            path.mkdir(parents=True, exist_ok=True)  # a path within a volume that was just bound
             _mount(f"/proc/self/fd/{source}", str(path), flags=_MS_BIND | _MS_REC)
             if mount.read_only:
                 _mount("none", str(path), flags=_MS_BIND | _MS_REMOUNT | _MS_RDONLY)
@@ -55,16 +59,20 @@ def mounter(mounts: Sequence[Mount], scratch: Path, visible: Sequence[Path]) -> 
     return prepare
 
 
-def _make(path: Path, layers: str, number: int) -> None:
-    ground = path.parent
+def _make(path: Path, layers: str, overlaid: list[Path]) -> None:
+    ground = path
     while not ground.is_dir():
         ground = ground.parent
-    # Short names: the kernel reads an overlay's options from one page.
-    upper, work = f"{layers}/u{number}", f"{layers}/w{number}"
-    os.mkdir(upper)
-    os.mkdir(work)
-    options = f"lowerdir={ground},upperdir={os.path.realpath(upper)},workdir={os.path.realpath(work)}"
-    _mount("overlay", str(ground), kind="overlay", options=options)
+    if ground == path:
+        return
+    if not any(ground.is_relative_to(o) for o in overlaid):
+        # Short names: the kernel reads an overlay's options from one page.
+        upper, work = f"{layers}/u{len(overlaid)}", f"{layers}/w{len(overlaid)}"
+        os.mkdir(upper)
+        os.mkdir(work)
+        options = f"lowerdir={ground},upperdir={os.path.realpath(upper)},workdir={os.path.realpath(work)}"
+        _mount("overlay", str(ground), kind="overlay", options=options)
+        overlaid.append(ground)
     path.mkdir(parents=True)
 
 

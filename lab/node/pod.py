@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from lab.node.settings import AgentSettings
 from lab.node.volumes import VolumeError, Volumes
 
 Object = dict[str, Any]
+
+LOG = logging.getLogger("lab.node")
 
 
 class Pod:
@@ -118,7 +121,9 @@ class Pod:
                 if error.code == 404:
                     self.terminate(0.0)
                     return
+                LOG.warning("status of %s/%s refused: %s", self.namespace, self.name, error)
                 await asyncio.sleep(pause)
+                pause = min(pause * 2, 5.0)
                 continue
             except (aiohttp.ClientError, OSError, TimeoutError):
                 await asyncio.sleep(pause)
@@ -156,7 +161,6 @@ class Pod:
             "podIP": self.ip,
             "podIPs": [{"ip": self.ip}],
             "startTime": self._began,
-            "qosClass": "BestEffort",
             "message": self._message or None,
             "conditions": conditions,
             "containerStatuses": statuses,

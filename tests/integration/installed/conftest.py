@@ -62,7 +62,8 @@ def firebreak(admin: Kubectl, helm: Helm) -> Installation:
         admin.must(admin.run("wait", "--for=condition=Established", "--timeout=20s", "-f", str(CHART / "crds")))
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
         parts = [each for each in helm.template() if each["kind"] not in ("Deployment", "Service")]
-        admin.must(admin.apply(namespace, *parts))
+        admin.must(admin.apply(namespace))
+        admin.must(replace(admin, namespace=NAMESPACE).apply(*parts))
     bound = admin.run(
         *("get", "clusterrolebindings", "-l", "app.kubernetes.io/name=firebreak", "-o"),
         'jsonpath={range .items[*]}{.metadata.name} {.subjects[0].name} {.subjects[0].namespace}{"\\n"}{end}',

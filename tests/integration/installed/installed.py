@@ -3,6 +3,7 @@
 import copy
 import json
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,6 +60,14 @@ class Kubectl:
     def as_account(self, name: str, namespace: str = "") -> "Kubectl":
         """The same, as a ServiceAccount."""
         return replace(self, user=f"system:serviceaccount:{namespace or self.namespace}:{name}")
+
+
+def until(question: Callable[[], bool], seconds: float = 10.0) -> float:
+    """Ask again until it is so; returns after how many seconds it was."""
+    start = time.monotonic()
+    while not question():
+        assert time.monotonic() - start < seconds
+    return time.monotonic() - start
 
 
 def as_stream(*manifests: Manifest) -> str:

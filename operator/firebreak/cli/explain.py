@@ -53,7 +53,7 @@ def _head(incident: AIIncident) -> Text:
         (f"{meta.namespace}/{meta.name}", "bold"),
         f"  {severity} {status.category or incident.spec.category or ''}  ",
         coloured(status.phase),
-        f"  mode {status.mode}",
+        f"  mode {status.mode}" if status.detected_at else "",
     )
 
 

@@ -9,7 +9,7 @@ from firebreak.api.v1alpha1.incident import Phase
 from firebreak.app.clock import SystemClock
 from firebreak.cli.explain import explanation
 from firebreak.cli.session import Everywhere, Kubeconfig, Namespace, Session, run
-from firebreak.cli.show import console, incidents_table, service_words, services_table
+from firebreak.cli.show import incidents_table, service_words, services_table, tell
 
 
 def status(
@@ -25,10 +25,10 @@ def status(
     async def command(session: Session) -> None:
         now = SystemClock().now()
         if service is not None:
-            console().print(service_words(await session.get(AIService, service), now))
+            tell(service_words(await session.get(AIService, service), now))
         else:
             services = await session.all(AIService)
-            console().print(services_table(services, now) if services else _nothing("AIService", session))
+            tell(services_table(services, now) if services else _nothing("AIService", session))
 
     run(command, namespace=namespace, kubeconfig=kubeconfig, everywhere=everywhere and service is None)
 
@@ -49,7 +49,7 @@ def incidents(
             if (service is None or i.spec.service == service) and not (only_open and i.status.phase is Phase.RESOLVED)
         ]
         now = SystemClock().now()
-        console().print(incidents_table(found, now) if found else _nothing("AIIncident", session))
+        tell(incidents_table(found, now) if found else _nothing("AIIncident", session))
 
     run(command, namespace=namespace, kubeconfig=kubeconfig, everywhere=everywhere)
 
@@ -65,7 +65,7 @@ def explain(
         found = await session.incident(incident)
         services = [s for s in await session.all(AIService) if s.metadata.name == found.spec.service]
         quarantines = [q for q in await session.all(Quarantine) if q.spec.incident == found.metadata.name]
-        console().print(explanation(found, services[0] if services else None, quarantines, SystemClock().now()))
+        tell(explanation(found, services[0] if services else None, quarantines, SystemClock().now()))
 
     run(command, namespace=namespace, kubeconfig=kubeconfig)
 

@@ -43,10 +43,10 @@ _COLOURS = {
 }
 
 
-def console() -> Console:
-    """Coloured and as wide as the terminal; in a pipe plain, and wide enough that no column is cut."""
+def tell(renderable: RenderableType) -> None:
+    """Print: coloured and as wide as the terminal; in a pipe plain, wide enough to be read by line, without padding."""
     interactive = sys.stdout.isatty()
-    return Console(
+    console = Console(
         file=sys.stdout,
         width=None if interactive else _PIPE_WIDTH,
         no_color=not interactive,
@@ -54,6 +54,12 @@ def console() -> Console:
         markup=False,  # paths and prompts hold brackets of their own
         emoji=False,
     )
+    if interactive:
+        console.print(renderable)
+        return
+    with console.capture() as captured:
+        console.print(renderable)
+    sys.stdout.write("\n".join(line.rstrip() for line in captured.get().split("\n")))
 
 
 def coloured(word: str) -> Text:
@@ -174,7 +180,7 @@ def incidents_table(incidents: Sequence[AIIncident], now: datetime) -> Renderabl
             str(incident.spec.severity or status.severity or "-"),
             str(status.category or incident.spec.category or "-"),
             coloured(status.phase),
-            str(status.mode),
+            str(status.mode) if status.detected_at else "-",
             ", ".join(done) or "-",
             ago(status.detected_at, now),
             lasted(status.detected_at, status.resolved_at or now),

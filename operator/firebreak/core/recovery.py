@@ -37,6 +37,9 @@ class Recovery:
     improved: float
     recovered: float
     not_helped: float
+    improved_at: int | None  # index of the step in which each was first called
+    recovered_at: int | None
+    not_helped_at: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,7 @@ class _Process:
 def judge_recovery(rule: Sequential, bad: Floats, judged: Floats, incident_rate: float | None) -> Recovery:
     """Fold the counts per step since the effect; without the incident's rate, Improved is never said."""
     some = judged > 0.0
+    steps = np.flatnonzero(some)
     discounts = design_effect(rule.clustering, mean_judged(judged))[some]
     bad, judged = bad[some], judged[some]
     p0 = rule.allowed
@@ -68,6 +72,9 @@ def judge_recovery(rule: Sequential, bad: Floats, judged: Floats, incident_rate:
         improved=improved.last,
         recovered=recovered.last,
         not_helped=not_helped.last,
+        improved_at=None if improved.called is None else int(steps[improved.called]),
+        recovered_at=None if recovered.called is None else int(steps[recovered.called]),
+        not_helped_at=None if not_helped.called is None else int(steps[not_helped.called]),
     )
 
 

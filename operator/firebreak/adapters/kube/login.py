@@ -5,6 +5,7 @@ Where the same token was refused just now, we wait: Kopf would ask twenty times 
 """
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -25,7 +26,7 @@ class Login:
 
     async def credentials(self, **kwargs: Any) -> kopf.ConnectionInfo:
         """The credentials as they are now; raises kopf.LoginError when there are none."""
-        found = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        found = _in_cluster(kopf.login_with_service_account(**kwargs)) or kopf.login_with_kubeconfig(**kwargs)
         if found is None:
             raise kopf.LoginError("there is neither a ServiceAccount token nor a kubeconfig")
         now = self._now()
@@ -33,3 +34,11 @@ class Login:
             await asyncio.sleep(_AT_LEAST_BETWEEN.total_seconds())
         self._last = (self._now(), found.token)
         return replace(found, expiration=self._now() + _READ_AGAIN)
+
+
+def _in_cluster(found: kopf.ConnectionInfo | None) -> kopf.ConnectionInfo | None:
+    """The API server as the Pod's environment names it: Kopf would ask DNS, which may be the thing that is down."""
+    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+    if found is None or not host:
+        return found
+    return replace(found, server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}")

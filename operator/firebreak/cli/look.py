@@ -28,7 +28,7 @@ def status(
             tell(service_words(await session.get(AIService, service), now))
         else:
             services = await session.all(AIService)
-            tell(services_table(services, now) if services else _nothing("AIService", session))
+            tell(services_table(services, now) if services else _nothing("AIService", session), a_line_each=True)
 
     run(command, namespace=namespace, kubeconfig=kubeconfig, everywhere=everywhere and service is None)
 
@@ -49,7 +49,7 @@ def incidents(
             if (service is None or i.spec.service == service) and not (only_open and i.status.phase is Phase.RESOLVED)
         ]
         now = SystemClock().now()
-        tell(incidents_table(found, now) if found else _nothing("AIIncident", session))
+        tell(incidents_table(found, now) if found else _nothing("AIIncident", session), a_line_each=True)
 
     run(command, namespace=namespace, kubeconfig=kubeconfig, everywhere=everywhere)
 

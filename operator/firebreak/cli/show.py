@@ -43,19 +43,22 @@ _COLOURS = {
 }
 
 
-def tell(renderable: RenderableType) -> None:
-    """Print: coloured and as wide as the terminal; in a pipe plain, wide enough to be read by line, without padding."""
+def tell(renderable: RenderableType, *, a_line_each: bool = False) -> None:
+    """Print: coloured and as wide as the terminal; in a pipe plain, wide enough to be read by line, without padding.
+
+    `a_line_each`: never folded to the terminal's width, as kubectl's lists are not.
+    """
     interactive = sys.stdout.isatty()
     console = Console(
         file=sys.stdout,
-        width=None if interactive else _PIPE_WIDTH,
+        width=None if interactive and not a_line_each else _PIPE_WIDTH,
         no_color=not interactive,
         highlight=False,
         markup=False,  # paths and prompts hold brackets of their own
         emoji=False,
     )
     if interactive:
-        console.print(renderable)
+        console.print(renderable, crop=False)
         return
     with console.capture() as captured:
         console.print(renderable)

@@ -8,11 +8,11 @@ from rich.console import RenderableType
 
 from firebreak.api.v1alpha1 import AIIncident, AIService, Quarantine
 from firebreak.cli.explain import explanation
-from firebreak.cli.show import console
+from firebreak.cli.show import tell
 
 
 def printed(renderable: RenderableType, capsys: pytest.CaptureFixture[str]) -> str:
-    console().print(renderable)
+    tell(renderable)
     return capsys.readouterr().out
 
 

@@ -6,11 +6,11 @@ import pytest
 from cli_objects import NOW, a_service, an_incident, at
 from rich.console import RenderableType
 
-from firebreak.cli.show import ago, console, incidents_table, lasted, service_words, services_table
+from firebreak.cli.show import ago, incidents_table, lasted, service_words, services_table, tell
 
 
 def printed(renderable: RenderableType, capsys: pytest.CaptureFixture[str]) -> list[str]:
-    console().print(renderable)
+    tell(renderable)
     return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
 
 

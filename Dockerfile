@@ -8,7 +8,7 @@ COPY requirements.lock requirements-build.lock pyproject.toml README.md ./
 RUN pip download --quiet --no-cache-dir --require-hashes --only-binary :all: --dest /wheels \
     -r requirements.lock -r requirements-build.lock
 COPY operator operator
-RUN /opt/firebreak/bin/pip install --quiet --no-cache-dir --no-index --find-links /wheels setuptools \
+RUN /opt/firebreak/bin/pip install --quiet --no-cache-dir --no-index --find-links /wheels --upgrade setuptools \
     && /opt/firebreak/bin/pip install --quiet --no-cache-dir --no-index --find-links /wheels --no-build-isolation .
 
 FROM python:3.11-slim

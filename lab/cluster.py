@@ -14,7 +14,7 @@ from typing import Any, Self
 from lab.build import Report, report_to_stderr
 from lab.files import Files
 from lab.inside.control import ask
-from lab.launch import LabError, end, is_running, launch, read_state
+from lab.launch import LabError, Started, end, is_running, launch, read_state
 
 __all__ = ["KubectlError", "Lab", "LabError"]
 
@@ -26,13 +26,15 @@ class KubectlError(Exception):
 class Lab:
     """A running lab."""
 
-    def __init__(self, files: Files, *, owner: int | None = None, temporary: bool = False) -> None:
+    def __init__(self, files: Files, *, started: Started | None = None, temporary: bool = False) -> None:
         self._files = files
+        self._started = started
         self._temporary = temporary
         self._state = read_state(files)
         # Closing the pipe ends the lab, whatever becomes of this object.
+        owner = started.owner if started else None
         self._close = weakref.finalize(self, os.close, owner) if owner is not None else None
-        self.ready_after: Mapping[str, float] = {}
+        self.ready_after = started.ready_after if started else {}
         """Seconds from the start until each part was ready."""
 
     @classmethod
@@ -53,9 +55,7 @@ class Lab:
             if directory is None:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
-        lab = cls(started.files, owner=started.owner, temporary=directory is None)
-        lab.ready_after = started.ready_after
-        return lab
+        return cls(started.files, started=started, temporary=directory is None)
 
     @classmethod
     def attach(cls, directory: Path) -> Self:
@@ -151,6 +151,8 @@ class Lab:
     def stop(self) -> None:
         """End the lab and wait until all of it is gone."""
         end(self._files)
+        if self._started is not None:
+            self._started.process.wait()
         if self._close is not None:
             self._close()
         if self._temporary:

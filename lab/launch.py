@@ -42,6 +42,8 @@ class Started:
     """A lab that is ready."""
 
     files: Files
+    process: subprocess.Popen[bytes]
+    """Stays in the host's namespaces and ends when the lab's first process does."""
     owner: int | None
     """The end of the pipe that keeps the lab alive; None for one that outlives its starter."""
     ready_after: Mapping[str, float]
@@ -123,7 +125,7 @@ def launch(
         if keeps is not None:
             os.close(keeps)
         raise
-    return Started(files=files, owner=keeps, ready_after=ready_after)
+    return Started(files=files, process=process, owner=keeps, ready_after=ready_after)
 
 
 def end(files: Files, seconds: float = 8.0) -> None:

@@ -1,5 +1,6 @@
 """A namespace of one's own on the lab's API server, and objects as their owners apply them."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,7 @@ class Place:
         return kind.key(self.namespace, name)
 
     async def apply(self, object_: Mapping[str, Any], *, manager: str, force: bool = False) -> int:
-        """Server-side apply under somebody's name; the HTTP status."""
+        """Server-side apply under somebody's name; the HTTP status. The Deployment controller has seen it on return."""
         kind = next(k for k in (DEPLOYMENT, CONFIG_MAP) if k.kind == object_["kind"])
         answer = await self.client.request(
             "PATCH",
@@ -33,7 +34,17 @@ class Place:
             body=object_,
             content_type=APPLY,
         )
+        if answer.ok and kind is DEPLOYMENT:
+            await self._observed(kind.key(self.namespace, object_["metadata"]["name"]))
         return answer.status
+
+    async def _observed(self, key: ObjectKey) -> None:
+        """Its controller writes the status once more after each change, which would look like somebody's write."""
+        async with asyncio.timeout(20):
+            while True:
+                found = await self.client.get(path_of(key))
+                if found and found.get("status", {}).get("observedGeneration") == found["metadata"]["generation"]:
+                    return
 
     async def get(self, kind: Kind, name: str) -> Mapping[str, Any]:
         object_ = await self.client.get(path_of(self.key(kind, name)))
@@ -42,13 +53,14 @@ class Place:
 
 
 def a_deployment(name: str = "web", *, image: str = "web:v1", replicas: int | None = 2) -> dict[str, Any]:
-    """A Deployment with two containers, as its owner applies it."""
+    """A Deployment with two containers, as its owner applies it; paused, so that its controller leaves it alone."""
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": name},
         "spec": ({} if replicas is None else {"replicas": replicas})
         | {
+            "paused": True,
             "selector": {"matchLabels": {"app": name}},
             "template": {
                 "metadata": {"labels": {"app": name}},

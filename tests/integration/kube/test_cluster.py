@@ -29,8 +29,9 @@ def image_of(deployment: Any) -> str:
 
 
 async def owners(place: Place, kind: Kind, name: str) -> set[tuple[str, str]]:
+    """Who owns fields of it, but for its status."""
     entries = (await place.get(kind, name))["metadata"].get("managedFields", [])
-    return {(entry["manager"], entry["operation"]) for entry in entries}
+    return {(entry["manager"], entry["operation"]) for entry in entries if "subresource" not in entry}
 
 
 async def test_a_field_is_set_where_it_holds_what_was_expected(place: Place):

@@ -1,0 +1,143 @@
+"""`kubectl firebreak` against a real API server: what is said arrives in the objects, what cannot be said is refused."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lab.cluster import Lab
+
+pytestmark = pytest.mark.lab
+
+PROGRAM = Path(sys.executable).with_name("kubectl-firebreak")
+CRDS = Path(__file__).parents[3] / "crds"
+
+SERVICE = {
+    "apiVersion": "firebreak.dev/v1alpha1",
+    "kind": "AIService",
+    "metadata": {"name": "summarizer"},
+    "spec": {
+        "metrics": {"labels": {"service": "summarizer"}},
+        "objectives": [
+            {
+                "name": "violations",
+                "category": "PolicyViolation",
+                "indicator": {"badSelector": "violations_total"},
+                "detector": {"kind": "Count"},
+            }
+        ],
+        "containment": {"policy": {"name": "nobody"}},
+    },
+}
+
+
+class Place:
+    """A namespace with one service, and the program as a person calls it."""
+
+    def __init__(self, lab: Lab, namespace: str, kubeconfig: Path) -> None:
+        self._lab = lab
+        self._kubeconfig = kubeconfig
+        self.namespace = namespace
+
+    def firebreak(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `kubectl firebreak`."""
+        command = [str(PROGRAM), *arguments, "--kubeconfig", str(self._kubeconfig)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    def said(self, *arguments: str) -> str:
+        """What it prints, when it succeeds."""
+        done = self.firebreak(*arguments, "-n", self.namespace)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def refused(self, *arguments: str) -> str:
+        """What it says instead, when it does not."""
+        done = self.firebreak(*arguments, "-n", self.namespace)
+        assert done.returncode == 1, done.stdout
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+        return done.stderr
+
+    def incident_spec(self) -> dict[str, object]:
+        """The only incident's spec, as the API server holds it."""
+        listed = json.loads(self._lab.kubectl("get", "aii", "-n", self.namespace, "-o", "json"))
+        (incident,) = listed["items"]
+        return dict(incident["spec"])
+
+    def control(self) -> dict[str, object]:
+        """The installation's switch."""
+        return dict(json.loads(self._lab.kubectl("get", "firebreakcontrol", "firebreak", "-o", "json"))["spec"])
+
+
+@pytest.fixture
+def place(lab: Lab, namespace: str, tmp_path: Path) -> Iterator[Place]:
+    lab.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRDS))
+    for kind in ("aiservices", "aiincidents"):
+        lab.kubectl("wait", "--for=condition=Established", f"crd/{kind}.firebreak.dev", "--timeout=30s")
+    manifest = tmp_path / "service.json"
+    manifest.write_text(json.dumps(SERVICE))
+    lab.kubectl("apply", "-n", namespace, "-f", str(manifest))
+    yield Place(lab, namespace, Path(lab.kubeconfig))
+    lab.kubectl("delete", "aii", "--all", "-n", namespace, "--wait=false")
+
+
+def test_an_incident_is_declared_and_told_what_to_do(place: Place) -> None:
+    """Each verb sets its field and leaves the others."""
+    said = place.said(
+        "declare", "summarizer", "-d", "it swears", "--category", "PolicyViolation", "--severity", "P1", "--contain"
+    )
+    assert "is declared" in said
+    assert "mode Observe" in said
+
+    place.said("ack", "summarizer")
+    place.said("release", "summarizer")
+
+    assert place.incident_spec() == {
+        "service": "summarizer",
+        "description": "it swears",
+        "category": "PolicyViolation",
+        "severity": "P1",
+        "contain": True,
+        "acknowledged": True,
+        "release": True,
+    }
+    assert "it swears" in place.said("incidents")
+    assert "found by  a person" in place.said("explain", "summarizer")
+
+
+def test_there_is_one_open_incident_at_a_time(place: Place) -> None:
+    """The refusal names the open one and what to do with it."""
+    place.said("declare", "summarizer", "-d", "first")
+
+    assert "is open for summarizer already" in place.refused("declare", "summarizer", "-d", "second")
+    assert place.incident_spec()["description"] == "first"
+
+
+def test_a_resolution_cannot_be_changed(place: Place) -> None:
+    """The API server says so, and its words arrive."""
+    place.said("declare", "summarizer", "-d", "it swears")
+    place.said("resolve", "summarizer", "--as", "FalseAlarm")
+
+    refusal = place.refused("resolve", "summarizer", "--as", "KnownGoodAccepted")
+
+    assert "resolution cannot be changed once it is set" in refusal
+
+
+def test_a_name_that_is_not_there_is_answered_with_those_that_are(place: Place) -> None:
+    """One typing error, one line."""
+    assert "there are: summarizer" in place.refused("status", "sumarizer")
+    assert "has had no incident" in place.refused("explain", "summarizer")
+
+
+def test_everything_is_paused_and_resumed(place: Place) -> None:
+    """The one object of the installation is made by the first who pauses it."""
+    try:
+        paused = place.firebreak("pause", "--reason", "moving house")
+        assert paused.returncode == 0, paused.stderr
+        assert place.control() == {"paused": True, "reason": "moving house"}
+    finally:
+        resumed = place.firebreak("resume")
+
+    assert resumed.returncode == 0, resumed.stderr
+    assert place.control() == {"paused": False, "reason": ""}

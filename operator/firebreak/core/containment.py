@@ -90,12 +90,14 @@ def advance(s: Situation, incident: AIIncident, now: datetime) -> Move:
     elif strongest(s, status) < TIER_OF[step.evidence]:
         reason = Reason.REQUESTED_BY_PERSON
     taken = _action(status, number, step, ActionPhase.INTENDED, planned, reason, now)
-    return Move(commands=(TakeStep(action=taken, reason=reason, because=planned.because),))
+    words = f"{in_words(taken)}: {planned.because}"[:1024]
+    return Move(commands=(TakeStep(action=taken, reason=reason, because=words),))
 
 
 def _skip(status: AIIncidentStatus, number: int, step: Step, why: ladder.CannotHelp, now: datetime) -> Move:
     skipped = _action(status, number, step, ActionPhase.SKIPPED, why, why.reason, now)
-    return Move(commands=(SkipStep(action=skipped, reason=why.reason, because=why.because),))
+    words = f"{step.action} is skipped: {why.because}"[:1024]
+    return Move(commands=(SkipStep(action=skipped, reason=why.reason, because=words),))
 
 
 def _observe(s: Situation, status: AIIncidentStatus, number: int, step: Step, now: datetime) -> Move:
@@ -109,8 +111,8 @@ def _observe(s: Situation, status: AIIncidentStatus, number: int, step: Step, no
     planned = ladder.plan(s, status, step)
     if isinstance(planned, ladder.CannotHelp):
         return _skip(status, number, step, planned, now)
-    because = f"mode is Observe; with Enforce this step would be taken: {planned.because}"
     would = _action(status, number, step, ActionPhase.WOULD_DO, planned, Reason.OBSERVING, now)
+    because = f"mode is Observe; with Enforce {in_words(would)} would follow now: {planned.because}"[:1024]
     return Move(commands=(SkipStep(action=would, reason=Reason.OBSERVING, because=because),))
 
 
@@ -164,6 +166,17 @@ def _breached_anew(s: Situation, status: AIIncidentStatus) -> bool:
         for name, v in s.verdicts.items()
         if name in joined
     )
+
+
+def in_words(action: Action) -> str:
+    """The action and what it is about: "RollBack to 1.0-312c6426"."""
+    match action.kind:
+        case ActionKind.ROLL_BACK | ActionKind.SWITCH_TRAFFIC if action.subject:
+            return f"{action.kind} to {action.subject}"
+        case ActionKind.DISABLE_FEATURE:
+            return f"{action.kind} {action.subject}"
+        case _:
+            return str(action.kind)
 
 
 def _action(

@@ -14,6 +14,7 @@ from firebreak.api.v1alpha1.incident import (
     AIIncidentStatus,
     Closing,
     FieldWrite,
+    Outcome,
     Page,
     Phase,
     TimelineEntry,
@@ -39,7 +40,7 @@ from firebreak.core.commands import (
     TakeStep,
     UpdateEvidence,
 )
-from firebreak.core.containment import is_contained
+from firebreak.core.containment import in_words, is_contained
 from firebreak.core.proof import ACTIVE
 
 TIMELINE_LIMIT = 200
@@ -179,7 +180,17 @@ def _told(status: AIIncidentStatus, reason: Reason, message: str, now: datetime)
 
 
 def _derived(status: AIIncidentStatus) -> AIIncidentStatus:
-    return status.model_copy(update={"phase": phase_of(status)})
+    return status.model_copy(update={"phase": phase_of(status), "last_action": last_action_of(status)})
+
+
+def last_action_of(status: AIIncidentStatus) -> str:
+    """The last step taken, where it goes and where it stands: "RollBack to 1.0-312c6426: Recovered"."""
+    taken = [a for a in status.actions if a.phase is not ActionPhase.SKIPPED]
+    if not taken:
+        return ""
+    last = max(taken, key=lambda a: a.ended_at or a.intended_at)
+    stands = last.phase if last.outcome is Outcome.PENDING or last.phase is not ActionPhase.IN_FORCE else last.outcome
+    return f"{in_words(last)}: {stands}"[:253]
 
 
 def phase_of(status: AIIncidentStatus) -> Phase:

@@ -296,6 +296,8 @@ class AIIncidentStatus(ApiModel):
     """The ladder in use, by its number in the policy; none matches: empty."""
     actions: Annotated[tuple[Action, ...], Field(max_length=32, json_schema_extra=list_map("id"))] = ()
     """The steps, in the order they were taken."""
+    last_action: Annotated[str, Field(max_length=253)] = ""
+    """The last step taken and where it stands, in a few words."""
     remediated_revision: RevisionId = ""
     """The new revision that is being proven."""
     failed_revisions: Annotated[tuple[RevisionId, ...], Field(max_length=16)] = ()
@@ -324,7 +326,7 @@ class AIIncident(Resource):
             Column(name="Category", path=".status.category"),
             Column(name="Phase", path=".status.phase"),
             Column(name="Mode", path=".status.mode"),
-            Column(name="Actions", path=".status.actions[*].kind"),
+            Column(name="Last Action", path=".status.lastAction"),
             Column(name="Onset", path=".status.onset", type="date"),
             AGE,
             Column(name="Summary", path=".status.summary", priority=1),

@@ -1,4 +1,4 @@
-"""The door to a lab for a shell: `python -m lab {build,up,down,status,logs,kubectl}`."""
+"""The door to a lab for a shell: `python -m lab {build,up,down,install,status,logs,kubectl}`."""
 
 import argparse
 import os
@@ -11,6 +11,7 @@ from lab.build import BuildError, ensure
 from lab.cluster import KubectlError, Lab
 from lab.files import Files
 from lab.inside.control import ControlError
+from lab.install import NAMESPACE, install
 from lab.launch import LabError, end, launch
 from lab.paths import IMAGES, NAMED_LABS
 from lab.spec import ImagesError
@@ -44,6 +45,10 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--without-gateway", action="store_true")
     up.add_argument("--without-prometheus", action="store_true")
     command("down", _down, "End a lab and remove all that it kept.")
+    installed = command("install", _install, "Install Firebreak by its chart, or upgrade it.")
+    installed.add_argument("--namespace", action="append", default=[], help="whose routes may name the responder")
+    installed.add_argument("--values", type=Path, action="append", default=[], help="a file of values for the chart")
+    installed.add_argument("--set", action="append", default=[], help="a value for the chart, as helm has it")
     command("status", _status, "Say what runs and how to reach it.")
     logs = command("logs", _logs, "Print the log of one of the lab's programs, or name those that there are.")
     logs.add_argument("program", nargs="?")
@@ -74,6 +79,13 @@ def _up(arguments: argparse.Namespace) -> int:
     )
     print(f"the lab `{arguments.name}` is ready after {time.monotonic() - began:.1f} s")
     return _status(arguments)
+
+
+def _install(arguments: argparse.Namespace) -> int:
+    lab = Lab.attach(_folder(arguments))
+    install(lab, namespaces=arguments.namespace, values=arguments.values, settings=arguments.set)
+    print(lab.kubectl("get", "pods", "-n", NAMESPACE), end="")
+    return 0
 
 
 def _down(arguments: argparse.Namespace) -> int:

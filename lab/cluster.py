@@ -121,6 +121,16 @@ class Lab:
     def kubectl_program(self) -> str:
         return str(self._state["kubectl"])
 
+    def logs(self, namespace: str, pod: str, container: str | None = None) -> str:
+        """What a pod's container has printed, over all its restarts; of the first one unless named."""
+        folders = sorted(
+            (self._files.node / "pods").glob(f"{namespace}_{pod}_*"), key=lambda folder: folder.stat().st_mtime
+        )
+        if not folders:
+            return ""
+        found = sorted(folders[-1].glob("*.log" if container is None else f"{container}.log"))
+        return found[0].read_text(errors="replace") if found else ""
+
     def component_log(self, component: str) -> Path:
         """The log of a program of the lab; `lab` is its first process, with the node agent."""
         return self._files.log(component)

@@ -53,6 +53,8 @@ class ConditionReason(StrEnum):
     TARGET_MISSING = "TargetMissing"
     POLICY_MISSING = "PolicyMissing"
     STEP_NOT_DECLARED = "StepNotDeclared"
+    ANSWERING = "Answering"
+    NOT_ANSWERING = "NotAnswering"
 
     @property
     def sentence(self) -> str:
@@ -78,6 +80,8 @@ _REASONS = {
     ConditionReason.TARGET_MISSING: "An object that the service names does not exist.",
     ConditionReason.POLICY_MISSING: "The service names a containment policy that does not exist.",
     ConditionReason.STEP_NOT_DECLARED: "The policy has a step for which the service declares nothing.",
+    ConditionReason.ANSWERING: "The metric source has answered the last query.",
+    ConditionReason.NOT_ANSWERING: "The metric source has not answered the last query, or cannot be asked as declared.",
 }
 
 _LONGEST = 2048

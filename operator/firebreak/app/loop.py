@@ -77,8 +77,10 @@ class Loop:
             key = await self._turns.take()
             try:
                 if self._lease.is_leader() and self._catalog.listed:
+                    began = self._clock.monotonic()
                     with structlog.contextvars.bound_contextvars(namespace=key.namespace, service=key.name):
                         await self._turn(key)
+                    self._reporter.turned(self._clock.monotonic() - began)
             except Stale:
                 self._turns.touch(key)
             except ClusterError as error:
@@ -97,6 +99,7 @@ class Loop:
             seen = await self._observer.look(key, now)
             match seen:
                 case None:
+                    self._reporter.forgotten(key)
                     return
                 case Orphan():
                     decision = without_service(seen.incident, now)

@@ -34,6 +34,7 @@ from firebreak.app.report import Reporter
 from firebreak.app.revisions import Revisions
 from firebreak.app.sampler import Sampler
 from firebreak.app.settings import Settings, SettingsError
+from firebreak.app.source_status import SourceStatus
 from firebreak.app.sources import Sources
 from firebreak.app.telemetry import Telemetry
 from firebreak.app.timed import TimedCluster, TimedMetrics
@@ -77,11 +78,12 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
 
     def metrics(source: SourceKey) -> MetricsPort | None:
         port = sources(source)
-        return TimedMetrics(port, telemetry, clock) if port else None
+        return TimedMetrics(port, telemetry, clock, lambda error: source_status.heard(source, error)) if port else None
 
     sampler = Sampler(metrics)
     objectives = Objectives(catalog)
     objects = FirebreakObjects(client, fence=lease.fence)
+    source_status = SourceStatus(objects, catalog)
     revisions = Revisions(Snapshots(client, fence=lease.fence), catalog)
     cluster = TimedCluster(KubeCluster(client, fence=lease.fence), telemetry, clock)
     events = Events(client, now=clock.now, identity=settings.identity)
@@ -126,6 +128,7 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
                 ),
                 group.create_task(evaluation.run(), name="evaluation"),
                 group.create_task(_lead(client, catalog, revisions, turns, lease, telemetry), name="lead"),
+                group.create_task(_tell_sources(source_status, endpoints, lease, clock), name="source status"),
                 *(group.create_task(loop.work(), name=f"worker {n}") for n in range(settings.workers)),
             ]
             elector = group.create_task(lease.run(lease_stop), name="lease")
@@ -166,6 +169,13 @@ async def _lead(
                 lease.changed.clear()
         except TimeoutError:
             continue
+
+
+async def _tell_sources(status: SourceStatus, endpoints: Endpoints, lease: Lease, clock: Clock) -> None:
+    while True:
+        if lease.is_leader():
+            await status.tell(dict(endpoints.unusable), clock.now())
+        await asyncio.sleep(2.0)
 
 
 def _lease(settings: Settings) -> LeaseSettings:

@@ -91,6 +91,15 @@ class Reporter:
                 )
                 self._telemetry.acted(incident, action)
 
+    def turned(self, seconds: float) -> None:
+        """How long a turn took."""
+        self._telemetry.turned(seconds)
+
+    def forgotten(self, key: ServiceKey) -> None:
+        """A service that is gone."""
+        self._telemetry.forgotten(key)
+        self._written_at.pop(key, None)
+
     def failed(self) -> None:
         """A turn has ended with an error of ours."""
         self._telemetry.turn_failed()

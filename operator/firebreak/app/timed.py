@@ -1,5 +1,6 @@
 """How long do the outside's answers take? The ports again, timed; nothing else changes."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from firebreak.app.clock import Clock
@@ -9,12 +10,15 @@ from firebreak.core.ports_metrics import Matrix, MetricsError, MetricsPort, Vect
 
 
 class TimedMetrics:
-    """A metrics store whose queries are timed."""
+    """A metrics store whose queries are timed; `heard` is told of each error, or of its absence."""
 
-    def __init__(self, port: MetricsPort, telemetry: Telemetry, clock: Clock) -> None:
+    def __init__(
+        self, port: MetricsPort, telemetry: Telemetry, clock: Clock, heard: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._port = port
         self._telemetry = telemetry
         self._clock = clock
+        self._heard = heard
 
     async def instant(self, query: str, at: datetime) -> Vector:
         """As core.ports_metrics.MetricsPort."""
@@ -23,8 +27,10 @@ class TimedMetrics:
             answer = await self._port.instant(query, at)
         except MetricsError as error:
             self._telemetry.queried(self._clock.monotonic() - began, type(error).__name__)
+            self._heard(str(error))
             raise
         self._telemetry.queried(self._clock.monotonic() - began)
+        self._heard("")
         return answer
 
     async def range(self, query: str, start: datetime, end: datetime, step: timedelta) -> Matrix:
@@ -34,8 +40,10 @@ class TimedMetrics:
             answer = await self._port.range(query, start, end, step)
         except MetricsError as error:
             self._telemetry.queried(self._clock.monotonic() - began, type(error).__name__)
+            self._heard(str(error))
             raise
         self._telemetry.queried(self._clock.monotonic() - began)
+        self._heard("")
         return answer
 
 

@@ -1,37 +1,14 @@
 """The lab with Firebreak's CRDs, roles and admission policies in it, and a namespace per test."""
 
-import subprocess
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from installed import Kubectl, Manifest
+from installed import CHART, NAMESPACE, Helm, Installation, Kubectl
 from lab.build import ensure
-
-ROOT = Path(__file__).parents[3]
-CHART = ROOT / "charts" / "firebreak"
-NAMESPACE = "firebreak-system"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Helm:
-    """helm, for rendering the chart."""
-
-    program: Path
-
-    def template(self, *arguments: str, namespace: str = NAMESPACE) -> tuple[Manifest, ...]:
-        """What `helm install firebreak` would create."""
-        done = self.run("template", "firebreak", str(CHART), "--namespace", namespace, *arguments)
-        assert done.returncode == 0, done.stderr
-        return tuple(each for each in yaml.safe_load_all(done.stdout) if each)
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command."""
-        return subprocess.run([str(self.program), *arguments], capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.fixture(scope="session")
@@ -43,14 +20,6 @@ def helm() -> Helm:
 def admin(lab: Any) -> Kubectl:
     """kubectl with every right."""
     return Kubectl(program=ensure(("kubectl",))["kubectl"], kubeconfig=Path(lab.kubeconfig), namespace="default")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Installation:
-    """Where Firebreak is installed."""
-
-    name: str
-    namespace: str
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 Manifest = dict[str, Any]
+
+ROOT = Path(__file__).parents[3]
+CHART = ROOT / "charts" / "firebreak"
+NAMESPACE = "firebreak-system"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +66,31 @@ class Kubectl:
     def as_account(self, name: str, namespace: str = "") -> "Kubectl":
         """The same, as a ServiceAccount."""
         return replace(self, user=f"system:serviceaccount:{namespace or self.namespace}:{name}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Helm:
+    """helm, for rendering the chart."""
+
+    program: Path
+
+    def template(self, *arguments: str, namespace: str = NAMESPACE) -> tuple[Manifest, ...]:
+        """What `helm install firebreak` would create."""
+        done = self.run("template", "firebreak", str(CHART), "--namespace", namespace, *arguments)
+        assert done.returncode == 0, done.stderr
+        return tuple(each for each in yaml.safe_load_all(done.stdout) if each)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command."""
+        return subprocess.run([str(self.program), *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """Where Firebreak is installed."""
+
+    name: str
+    namespace: str
 
 
 def until(question: Callable[[], bool], seconds: float = 10.0) -> float:

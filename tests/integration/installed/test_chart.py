@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CHART, Helm
-from installed import Kubectl, Manifest
+from installed import CHART, Helm, Kubectl, Manifest
 
 pytestmark = pytest.mark.lab
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 import yaml
-from conftest import Installation
-from installed import SERVICE, Kubectl
+from installed import SERVICE, Installation, Kubectl
 
 from firebreak.adapters.kube.client import KubeClient
 from firebreak.responder.main import serve

@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("programs", nargs="*")
     up = command("up", _up, "Start a lab and leave it running.")
     up.add_argument("--images", type=Path, action="append", default=[], help="a file of images and their commands")
+    up.add_argument("--install", action="store_true", help="install Firebreak in it too")
     up.add_argument("--without-gateway", action="store_true")
     up.add_argument("--without-prometheus", action="store_true")
     command("down", _down, "End a lab and remove all that it kept.")
@@ -77,6 +78,8 @@ def _up(arguments: argparse.Namespace) -> int:
         prometheus=not arguments.without_prometheus,
         detached=True,
     )
+    if arguments.install:
+        install(Lab.attach(_folder(arguments)))
     print(f"the lab `{arguments.name}` is ready after {time.monotonic() - began:.1f} s")
     return _status(arguments)
 

@@ -2,16 +2,20 @@
 
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from lab.cluster import Lab
+from lab.install import install
 from lab.paths import IMAGES, REPOSITORY
+
+OWN_IMAGES = Path(__file__).parent / "lab" / "images.yaml"
 
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     """The lab: a control plane, a node, the gateway and Prometheus."""
-    with Lab.start(images=[IMAGES, REPOSITORY / "examples" / "qa" / "images.yaml"]) as lab:
+    with Lab.start(images=[IMAGES, REPOSITORY / "examples" / "qa" / "images.yaml", OWN_IMAGES]) as lab:
         yield lab
 
 
@@ -22,3 +26,10 @@ def namespace(lab: Lab) -> Iterator[str]:
     lab.kubectl("create", "namespace", name)
     yield name
     lab.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def operator(lab: Lab) -> Lab:
+    """The lab with Firebreak running in it, installed by its chart."""
+    install(lab)
+    return lab

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from installed import CHART, NAMESPACE, Helm, Installation, Kubectl
 from lab.build import ensure
+from tests.integration.installed.installed import CHART, NAMESPACE, Helm, Installation, Kubectl
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,17 @@ import json
 from typing import Any
 
 import pytest
-from installed import IMAGE, SERVICE, Kubectl, Manifest, a, changed, config_map, deployment, until
+from tests.integration.installed.installed import (
+    IMAGE,
+    SERVICE,
+    Kubectl,
+    Manifest,
+    a,
+    changed,
+    config_map,
+    deployment,
+    until,
+)
 
 pytestmark = pytest.mark.lab
 

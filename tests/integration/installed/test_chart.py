@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from installed import CHART, Helm, Kubectl, Manifest
+from tests.integration.installed.installed import CHART, Helm, Kubectl, Manifest
 
 pytestmark = pytest.mark.lab
 

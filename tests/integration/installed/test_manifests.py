@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from installed import (
+from tests.integration.installed.installed import (
     CLUSTER_INDICATOR,
     CLUSTER_POLICY,
     CLUSTER_SOURCE,

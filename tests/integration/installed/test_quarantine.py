@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from installed import QUARANTINE, Kubectl, Manifest, Said, until
+from tests.integration.installed.installed import QUARANTINE, Kubectl, Manifest, Said, until
 
 pytestmark = pytest.mark.lab
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 import yaml
-from installed import SERVICE, Installation, Kubectl
+from tests.integration.installed.installed import SERVICE, Installation, Kubectl
 
 from firebreak.adapters.kube.client import KubeClient
 from firebreak.responder.main import serve

@@ -7,7 +7,7 @@ from typing import Any
 import kubernetes
 import pytest
 import yaml
-from kubeplace import APPLY, Place, Rival
+from tests.integration.kube.kubeplace import APPLY, Place, Rival
 
 from firebreak.adapters.kube.client import KubeClient
 from firebreak.adapters.kube.kinds import path_of

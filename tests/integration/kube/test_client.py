@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
-from forwarder import forwarder_to
-from kubeplace import Place, a_config_map
+from tests.integration.kube.forwarder import forwarder_to
+from tests.integration.kube.kubeplace import Place, a_config_map
 
 from firebreak.adapters.kube.client import ClusterDenied, KubeClient, encoded
 from firebreak.adapters.kube.kinds import CONFIG_MAP, DEPLOYMENT, Kind, UnknownKind, path_of

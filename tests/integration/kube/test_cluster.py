@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from kubeplace import Place, Rival, a_config_map, a_deployment
+from tests.integration.kube.kubeplace import Place, Rival, a_config_map, a_deployment
 
 from firebreak.adapters.kube.cluster import Fence, KubeCluster
 from firebreak.adapters.kube.kinds import CONFIG_MAP, DEPLOYMENT, Kind

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from kubeplace import Place, a_config_map
 from structlog.testing import capture_logs
+from tests.integration.kube.kubeplace import Place, a_config_map
 
 from firebreak.adapters.kube.events import Events
 from firebreak.adapters.kube.kinds import CONFIG_MAP, EVENT, FIREBREAK, path_of

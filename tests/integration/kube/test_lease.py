@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forwarder import forwarder_to
-from kubeplace import Place, a_deployment
+from tests.integration.kube.forwarder import forwarder_to
+from tests.integration.kube.kubeplace import Place, a_deployment
 
 from firebreak.adapters.kube.client import KubeClient
 from firebreak.adapters.kube.cluster import KubeCluster

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from kubeplace import APPLY, Place, a_deployment
+from tests.integration.kube.kubeplace import APPLY, Place, a_deployment
 
 from firebreak.adapters.kube.client import ClusterDenied
 from firebreak.adapters.kube.kinds import CONTROLLER_REVISION, DEPLOYMENT, FIREBREAK, path_of

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from lab.build import ensure
 
 from firebreak.adapters.prometheus import Endpoint, Prometheus
 from firebreak.core.ports_metrics import SourceUnreachable
-from lab.build import ensure
 
 CONFIG = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}

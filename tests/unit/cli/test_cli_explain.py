@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from cli_objects import NOW, POLICY, a_quarantine, a_service, a_write, an_action, an_incident, at
 from rich.console import RenderableType
+from tests.unit.cli.cli_objects import NOW, POLICY, a_quarantine, a_service, a_write, an_action, an_incident, at
 
 from firebreak.api.v1alpha1 import AIIncident, AIService, Quarantine
 from firebreak.cli.explain import explanation

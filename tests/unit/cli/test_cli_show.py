@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from cli_objects import NOW, a_service, an_incident, at
 from rich.console import RenderableType
+from tests.unit.cli.cli_objects import NOW, a_service, an_incident, at
 
 from firebreak.cli.show import ago, incidents_table, lasted, service_words, services_table, tell
 

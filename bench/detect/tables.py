@@ -1,0 +1,206 @@
+"""Which experiments make which table, and how its cells read."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from bench.detect import experiments as e
+from bench.detect.statistics import median, minutes, poisson_interval, rate, share
+from bench.detect.weather import CLEAN, DELAYED, DRIFT, HARSH, NOISE, OUTAGE, WEEKLY
+
+VOLUMES = [1.0, 5.0, 20.0, 100.0]
+COMPARED = [5.0, 20.0, 100.0]
+ON_DEMAND = e.Raise(to=100.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is simulated."""
+
+    months: int  # service-months per cell of the default policy
+    compared: int  # and per cell of the comparison
+    runs: int
+
+
+FULL = Size(400, 200, 1000)
+QUICK = Size(20, 10, 100)
+
+Job = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+
+
+def jobs(size: Size, seed: int) -> dict[str, Job]:
+    """Every experiment by name; each has a seed of its own, so that any can be repeated alone."""
+    found: dict[str, Job] = {}
+
+    def add(name: str, what: Callable[..., Any], *args: Any, **options: Any) -> None:
+        found[name] = (what, args, {**options, "seed": seed + len(found)})
+
+    add("compare/alarms", e.compare_false_alarms, COMPARED, size.compared)
+    for to in (0.2, 0.1):
+        add(f"compare/delay {to:.0%}", e.compare_delays, COMPARED, to, size.runs)
+    add("policy/noise", e.service_months, NOISE, 0.02, VOLUMES, size.months, raised=ON_DEMAND)
+    add("policy/harsh", e.service_months, HARSH, 0.02, VOLUMES, size.months // 2, raised=ON_DEMAND, measure=True)
+    for n in COMPARED:
+        add(f"harsh/delay {n:g}", e.delays, HARSH, 0.2, n, size.runs // 2, raised=ON_DEMAND, measure=True)
+    for weather in (CLEAN, DRIFT, WEEKLY, OUTAGE, DELAYED):
+        add(f"weather/{weather.name}", e.service_months, weather, 0.02, COMPARED, size.months // 4, raised=ON_DEMAND)
+    for healthy in (0.02, 0.03, 0.04, 0.05):
+        add(f"cost/{healthy:.0%}", e.service_months, NOISE, healthy, [5.0], size.months // 4, raised=ON_DEMAND)
+        add(f"cost/{healthy:.0%} base", e.service_months, NOISE, healthy, [5.0], size.months // 4, raised=None)
+    for to in (0.2, 0.1, 0.08):
+        add(f"demand/{to:.0%}", e.delays, NOISE, to, 5.0, size.runs, raised=ON_DEMAND)
+        add(f"demand/{to:.0%} never", e.delays, NOISE, to, 5.0, size.runs)
+    for late in (3, 5, 10):
+        slow = e.Raise(to=100.0, in_force_after=late)
+        add(f"demand/late {late}", e.delays, NOISE, 0.2, 5.0, size.runs, raised=slow)
+    for known, new in ((5.0, 5.0), (20.0, 20.0), (5.0, 20.0), (5.0, 100.0)):
+        add(f"change/{known:g}→{new:g} worse", e.just_changed, 0.08, known, new, size.runs)
+        add(f"change/{known:g}→{new:g} healthy", e.just_changed, 0.02, known, new, 4 * size.runs)
+    for n in (5.0, 20.0):
+        add(f"both/{n:g} worse", e.both_serve, 0.02, 0.08, n, size.runs)
+        add(f"both/{n:g} healthy", e.both_serve, 0.02, 0.02, n, 2 * size.runs)
+    for n in VOLUMES:
+        for true in (0.02, 0.05, 0.08, 0.2):
+            add(f"recovery/{n:g} at {true:.0%}", e.recoveries, true, n, size.runs)
+    add("improvements", e.improvements, 10 * size.runs)
+    return found
+
+
+def tables(results: Mapping[str, Any], size: Size) -> dict[str, str]:
+    """Markdown of each table by its name in docs/detection.md."""
+    return {
+        "comparison": _comparison(results, size),
+        "policy": _policy(results, size),
+        "demand": _demand(results, size),
+        "change": _change(results),
+        "recovery": _recovery(results),
+    }
+
+
+def bounds(results: Mapping[str, Any], size: Size) -> list[tuple[str, bool, str]]:
+    """What must hold: what, whether, and the figure."""
+    found: list[tuple[str, bool, str]] = []
+
+    def at_most(what: str, value: float, bound: float) -> None:
+        found.append((what, value <= bound, f"{value:.3g}, at most {bound:g}"))
+
+    for n, month in zip(VOLUMES, results["policy/noise"], strict=True):
+        upper = float(_rate(month.alarms)[2])
+        at_most(f"false containments a month, noise, n={n:g}, upper 95%", upper, 0.02)
+    for n, month in zip(VOLUMES, results["policy/harsh"], strict=True):
+        at_most(f"false containments a month, harsh, G measured, n={n:g}", float(month.alarms.mean()), 0.1)
+    for n in COMPARED:
+        at_most(f"2→20% under harsh, n={n:g}, median min", median(results[f"harsh/delay {n:g}"]), 110)
+    sheet = {0.2: (30, 16, 13), 0.1: (164, 91, 67)}
+    for to, medians in sheet.items():
+        measured = results[f"compare/delay {to:.0%}"]["**Sequential, run length 1 year**"]
+        for n, expected, delays in zip(COMPARED, medians, measured, strict=True):
+            at_most(f"Sequential alone 2→{to:.0%}, n={n:g}, median min", median(delays), 1.2 * expected)
+    at_most("on demand 2→20%, median min", median(results["demand/20%"]), 20)
+    at_most("on demand 2→10%, median min", median(results["demand/10%"]), 100)
+    at_most("judged on demand at a healthy 2%, times", _times(results, 0.02), 1.3)
+    at_most("just changed 2→8%, n=5, median min", median(results["change/5→5 worse"]), 60)
+    at_most("just changed 2→8%, raised to 20, median min", median(results["change/5→20 worse"]), 40)
+    for pair in ("5→5", "20→20"):
+        at_most(f"healthy changes called, {pair}", _said(results[f"change/{pair} healthy"]), 0.01)
+    at_most("recovered at 2%, n=5, median min", median(results["recovery/5 at 2%"].recovered), 90)
+    at_most("recovered at 2%, n=100, median min", median(results["recovery/100 at 2%"].recovered), 40)
+    for n in VOLUMES:
+        at_most(f"recovered said at a true 8%, n={n:g}", _said(results[f"recovery/{n:g} at 8%"].recovered), 0.005)
+    at_most("improvements that alarmed", float(results["improvements"][0]), 0)
+    return found
+
+
+def _comparison(results: Mapping[str, Any], size: Size) -> str:
+    lines = [
+        "| detector | false alarms per service-month, n = 5 / 20 / 100 | minutes to detect 2→20%, median | 2→10% |",
+        "|---|---|---|---|",
+    ]
+    for name, by_volume in results["compare/alarms"].items():
+        alarms = " / ".join(f"{np.mean(months):.3g}" for months in by_volume)
+        delays = [" / ".join(_median(runs) for runs in results[f"compare/delay {to}"][name]) for to in ("20%", "10%")]
+        lines.append(f"| {name} | {alarms} | {delays[0]} | {delays[1]} |")
+    return "\n".join(lines)
+
+
+def _policy(results: Mapping[str, Any], size: Size) -> str:
+    lines = ["| conditions, healthy at 2% | false containments per service-month, by n |", "|---|---|"]
+    rows = {"noise": ("policy/noise", VOLUMES), "harsh, G measured": ("policy/harsh", VOLUMES)}
+    for key in results:
+        if key.startswith("weather/"):
+            rows[key.removeprefix("weather/")] = (key, COMPARED)
+    for name, (key, volumes) in rows.items():
+        cells = [
+            f"n={n:g}: {rate(float(m.alarms.sum()), len(m.alarms))}" for n, m in zip(volumes, results[key], strict=True)
+        ]
+        lines.append(f"| {name} | {'; '.join(cells)} |")
+    delays = "; ".join(f"n={n:g}: {minutes(results[f'harsh/delay {n:g}'])}" for n in COMPARED)
+    lines.append(f"| minutes to detect 2→20% under harsh, G measured: median / p95 | {delays} |")
+    return "\n".join(lines)
+
+
+def _demand(results: Mapping[str, Any], size: Size) -> str:
+    lines = ["| n = 5, raised to 100 at Watch | minutes to Confirmed: median / p95 | never raised |", "|---|---|---|"]
+    for to in (0.2, 0.1, 0.08):
+        raised, never = results[f"demand/{to:.0%}"], results[f"demand/{to:.0%} never"]
+        lines.append(f"| 2→{to:.0%} | {minutes(raised)} | {minutes(never)} |")
+    for late in (3, 5, 10):
+        lines.append(f"| 2→20%, in force after {late} min | {minutes(results[f'demand/late {late}'])} | |")
+    lines += ["", "| true rate | judged answers, times | false Confirmed per service-month |", "|---|---|---|"]
+    for healthy in (0.02, 0.03, 0.04, 0.05):
+        (month,) = results[f"cost/{healthy:.0%}"]
+        said = rate(float(month.alarms.sum()), len(month.alarms))
+        lines.append(f"| {healthy:.0%} | ×{_times(results, healthy):.2f} | {said} |")
+    return "\n".join(lines)
+
+
+def _change(results: Mapping[str, Any]) -> str:
+    lines = [
+        "| judged per minute: before → after the change | 2→8% found, minutes: median / p95 | healthy changes called |",
+        "|---|---|---|",
+    ]
+    for pair in ("5→5", "20→20", "5→20", "5→100"):
+        healthy = results[f"change/{pair} healthy"]
+        called = share(int(np.isfinite(healthy).sum()), len(healthy))
+        lines.append(f"| before/after, {pair} | {minutes(results[f'change/{pair} worse'])} | {called} |")
+    for n in ("5", "20"):
+        healthy = results[f"both/{n} healthy"]
+        called = share(int(np.isfinite(healthy).sum()), len(healthy))
+        lines.append(f"| side by side, {n} each | {minutes(results[f'both/{n} worse'])} | {called} |")
+    return "\n".join(lines)
+
+
+def _recovery(results: Mapping[str, Any]) -> str:
+    lines = [
+        "| judged per minute | true rate since | Improved, median min | Recovered: median / p95 "
+        "| said Recovered within 12 h | NotHelped, median min |",
+        "|---|---|---|---|---|---|",
+    ]
+    for n in VOLUMES:
+        for true in (0.02, 0.05, 0.08, 0.2):
+            found = results[f"recovery/{n:g} at {true:.0%}"]
+            said = share(int(np.isfinite(found.recovered).sum()), len(found.recovered))
+            lines.append(
+                f"| {n:g} | {true:.0%} | {_median(found.improved)} | {minutes(found.recovered)} | {said} "
+                f"| {_median(found.not_helped)} |"
+            )
+    return "\n".join(lines)
+
+
+def _rate(alarms: Any) -> tuple[float, float, float]:
+    return poisson_interval(float(alarms.sum()), float(len(alarms)))
+
+
+def _times(results: Mapping[str, Any], healthy: float) -> float:
+    (raised,), (base,) = results[f"cost/{healthy:.0%}"], results[f"cost/{healthy:.0%} base"]
+    return float(raised.judged.sum() / base.judged.sum())
+
+
+def _said(found: Any) -> float:
+    return float(np.isfinite(found).mean())
+
+
+def _median(delays: Any) -> str:
+    found = median(delays)
+    return "never" if np.isinf(found) else f"{found:.0f}"

@@ -42,6 +42,7 @@ format: $(READY) ## Bring the code into the one format
 
 generate: $(READY) ## Write everything that is generated from the code: crds/, the chart's copy, reference pages
 	$(BIN)/python -m firebreak.api.crd crds charts/firebreak/crds
+	$(BIN)/python -m firebreak.api.reference docs/reference-api.md
 	$(BIN)/python -m firebreak.app.reference docs
 
 lab: $(READY) lab-build ## Leave a lab running: control plane, gateway, Prometheus and the operator, reached on loopback

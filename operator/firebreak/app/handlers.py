@@ -11,17 +11,21 @@ import kopf
 
 from firebreak.adapters.kube.kinds import CONFIG_MAP, DEPLOYMENT, FIREBREAK, HTTP_ROUTE, Kind
 from firebreak.app.catalog import Catalog, key_of
+from firebreak.app.settings import Reach
 
-TARGETS = (DEPLOYMENT, CONFIG_MAP, HTTP_ROUTE)
-"""The kinds that services may write to; only objects that some service names are kept."""
-
-
-def watched_kinds() -> tuple[Kind, ...]:
-    """Every kind that the catalog keeps, Firebreak's own first: they say which targets matter."""
-    return (*FIREBREAK.values(), *TARGETS)
+_TARGETS = (DEPLOYMENT, CONFIG_MAP, HTTP_ROUTE)
 
 
-def register(registry: kopf.OperatorRegistry, catalog: Catalog) -> None:
+def watched_kinds(reach: Reach) -> tuple[Kind, ...]:
+    """Every kind that the catalog keeps, Firebreak's own first: they say which targets matter.
+
+    Of the kinds that services may write to only those within reach: the others may not be read either.
+    """
+    allowed = {(kind.api_version, kind.kind) for kind in reach.kinds}
+    return (*FIREBREAK.values(), *(t for t in _TARGETS if (t.api_version, t.kind) in allowed))
+
+
+def register(registry: kopf.OperatorRegistry, catalog: Catalog, kinds: tuple[Kind, ...]) -> None:
     """Keep the catalog equal to the cluster; the loop takes it from there."""
 
     async def seen(event: kopf.RawEvent, **_: Any) -> None:
@@ -31,6 +35,6 @@ def register(registry: kopf.OperatorRegistry, catalog: Catalog) -> None:
         else:
             catalog.see(raw)
 
-    for kind in watched_kinds():
+    for kind in kinds:
         group, _, version = kind.api_version.rpartition("/")
         kopf.on.event(group, version, kind.plural, registry=registry)(seen)

@@ -14,6 +14,7 @@ import structlog
 from firebreak.adapters.kube.client import KubeClient
 from firebreak.adapters.kube.cluster import KubeCluster
 from firebreak.adapters.kube.events import Events
+from firebreak.adapters.kube.kinds import Kind
 from firebreak.adapters.kube.lease import Lease, LeaseSettings
 from firebreak.adapters.kube.objects import FirebreakObjects
 from firebreak.adapters.kube.quarantines import Quarantines
@@ -24,6 +25,7 @@ from firebreak.app.catalog import Catalog
 from firebreak.app.clock import Clock, SystemClock
 from firebreak.app.endpoints import Endpoints
 from firebreak.app.evaluate import Evaluation
+from firebreak.app.handlers import watched_kinds
 from firebreak.app.http import Http
 from firebreak.app.loop import Loop
 from firebreak.app.objectives import Objectives
@@ -72,6 +74,7 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
     lease = Lease(client, _lease(settings), now=clock.now, monotonic=clock.monotonic)
     turns = Turns(clock)
     catalog = Catalog(turns.touch)
+    kinds = watched_kinds(settings.reach)
     telemetry.watch_incidents(catalog.open_incidents)
     sources = Sources()
     endpoints = Endpoints(client, catalog, sources, settings.namespace)
@@ -124,15 +127,15 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
             tasks = [
                 group.create_task(http.serve(), name="http"),
                 group.create_task(
-                    relist_forever(client, catalog, telemetry, clock, settings.relist_seconds), name="relist"
+                    relist_forever(client, catalog, kinds, telemetry, clock, settings.relist_seconds), name="relist"
                 ),
                 group.create_task(evaluation.run(), name="evaluation"),
-                group.create_task(_lead(client, catalog, revisions, turns, lease, telemetry), name="lead"),
+                group.create_task(_lead(client, catalog, kinds, revisions, turns, lease, telemetry), name="lead"),
                 group.create_task(_tell_sources(source_status, endpoints, lease, clock), name="source status"),
                 *(group.create_task(loop.work(), name=f"worker {n}") for n in range(settings.workers)),
             ]
             elector = group.create_task(lease.run(lease_stop), name="lease")
-            await watch_forever(catalog, clock, stop, lambda: _on_signals(stop), telemetry.watch_restarted)
+            await watch_forever(catalog, kinds, clock, stop, lambda: _on_signals(stop), telemetry.watch_restarted)
             for task in tasks:
                 task.cancel()
             lease_stop.set()  # last, so that nothing is written after another may lead
@@ -142,7 +145,13 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
 
 
 async def _lead(
-    client: KubeClient, catalog: Catalog, revisions: Revisions, turns: Turns, lease: Lease, telemetry: Telemetry
+    client: KubeClient,
+    catalog: Catalog,
+    kinds: tuple[Kind, ...],
+    revisions: Revisions,
+    turns: Turns,
+    lease: Lease,
+    telemetry: Telemetry,
 ) -> None:
     """On becoming the leader: look at everything afresh, and go on with what another may have left half done."""
     led = False
@@ -153,7 +162,7 @@ async def _lead(
             log.info("leading", epoch=lease.epoch)
             revisions.forget_all()
             try:
-                await relist(client, catalog)
+                await relist(client, catalog, kinds)
             except ClusterError as error:
                 log.warning("relist_failed", error=str(error))
                 await asyncio.sleep(1.0)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import kopf
 import structlog
 
+from firebreak.adapters.kube.kinds import Kind
 from firebreak.adapters.kube.login import Login
 from firebreak.app.catalog import Catalog
 from firebreak.app.clock import Clock
@@ -38,14 +39,19 @@ def _settings() -> kopf.OperatorSettings:
 
 
 async def watch_forever(
-    catalog: Catalog, clock: Clock, stop: asyncio.Event, on_signal: Callable[[], None], restarted: Callable[[], None]
+    catalog: Catalog,
+    kinds: tuple[Kind, ...],
+    clock: Clock,
+    stop: asyncio.Event,
+    on_signal: Callable[[], None],
+    restarted: Callable[[], None],
 ) -> None:
     """Run Kopf until `stop`; `on_signal` is installed again each time, since Kopf takes the signals for itself."""
     wait = 1.0
     while not stop.is_set():
         registry = kopf.OperatorRegistry()
         kopf.on.login(registry=registry)(Login(clock.now).credentials)
-        register(registry, catalog)
+        register(registry, catalog, kinds)
         began = clock.monotonic()
         before = asyncio.all_tasks()
         try:

@@ -17,7 +17,7 @@ from firebreak.api.v1alpha1.policy import ActionKind
 from firebreak.app.actuator import Actuator, Context
 from firebreak.app.catalog import Catalog
 from firebreak.app.clock import Clock
-from firebreak.app.observe import Observer, Orphan, Seen
+from firebreak.app.observe import Observer, Orphan, Seen, Unreadable
 from firebreak.app.queue import Turns
 from firebreak.app.report import Reporter
 from firebreak.app.revisions import Revisions
@@ -100,6 +100,9 @@ class Loop:
             match seen:
                 case None:
                     self._reporter.forgotten(key)
+                    return
+                case Unreadable():
+                    await self._reporter.unreadable(key, seen.message, now)
                     return
                 case Orphan():
                     decision = without_service(seen.incident, now)

@@ -64,6 +64,13 @@ class Orphan:
     awaits_effect: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """A service whose spec its model does not accept: a newer or a damaged CRD has let it through."""
+
+    message: str
+
+
 class Observer:
     """Looks at one service at a time."""
 
@@ -86,7 +93,7 @@ class Observer:
         self._objectives = objectives
         self._settings = settings
 
-    async def look(self, key: ServiceKey, now: datetime) -> Seen | Orphan | None:
+    async def look(self, key: ServiceKey, now: datetime) -> Seen | Orphan | Unreadable | None:
         """Everything known now; None when there is nothing to decide. Raises ClusterError."""
         service = self._catalog.service(key)
         incidents = self._catalog.incidents(key)
@@ -94,7 +101,7 @@ class Observer:
         if service is None:
             return Orphan(incident=incident) if incident else None
         if isinstance(service, Invalid):
-            return None
+            return Unreadable(message=service.message)
         if incident is not None:
             await self._read_targets(service)
         else:

@@ -9,9 +9,11 @@ import structlog
 
 from firebreak.adapters.kube.events import Events
 from firebreak.adapters.kube.objects import FirebreakObjects, Stored
+from firebreak.api.conditions import ConditionReason, ConditionType, set_condition
 from firebreak.api.v1alpha1 import AIIncident, AIService, Quarantine
+from firebreak.api.v1alpha1.aiservice import AIServiceStatus
 from firebreak.api.v1alpha1.incident import AIIncidentStatus
-from firebreak.api.v1alpha1.model import API_VERSION
+from firebreak.api.v1alpha1.model import API_VERSION, ConditionStatus
 from firebreak.app.catalog import Catalog
 from firebreak.app.clock import Clock
 from firebreak.app.observe import Orphan, Seen
@@ -128,6 +130,27 @@ class Reporter:
         if isinstance(stored, Stored):
             self._written_at[key] = now
             self._catalog.see(stored.object)
+
+    async def unreadable(self, key: ServiceKey, message: str, now: datetime) -> None:
+        """A spec that cannot be understood: nothing is watched, and the object says so."""
+        live = await self._objects.get("AIService", key.namespace, key.name)
+        if live is None:
+            return
+        told = "Firebreak cannot understand the spec, and leaves the service alone: "
+        conditions = set_condition(
+            (),
+            type=ConditionType.READY,
+            status=ConditionStatus.FALSE,
+            reason=ConditionReason.INVALID_SPEC,
+            message=f"{told}{message}",
+            generation=live["metadata"]["generation"],
+            now=now,
+        )
+        known = {(c["type"], c["message"]) for c in (live.get("status") or {}).get("conditions") or ()}
+        if known != {(c.type, c.message) for c in conditions}:
+            where = ObjectKey(API_VERSION, AIService.__name__, key.namespace, key.name)
+            status = AIServiceStatus(state="Unknown", conditions=conditions)
+            await self._objects.write_status(where, live["metadata"]["resourceVersion"], status)
 
     async def _on_service(self, service: AIService, reason: Reason, message: str, warns: bool) -> None:
         meta = service.metadata

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from firebreak.app.counter_feed import EPOCH, CounterFeed, FeedKey, Grid, feed_key, subject_of
 from firebreak.app.gauge_feed import GaugeFeed
+from firebreak.core.detectors.regression import Regression, before_after, side_by_side
 from firebreak.core.detectors.rules import Count, Sequential, Threshold
 from firebreak.core.detectors.sequential import expected_delay_steps
 from firebreak.core.estimates import interval
@@ -227,6 +228,33 @@ class Sampler:
             return gauge_health(spec, spec.rule, values)
         return health_of(spec, self._counts(spec, since, revision))
 
+    def regression(
+        self, key: ObjectiveKey, changed_at: datetime, known_good: str | None, revision: str | None
+    ) -> Regression | None:
+        """Is what serves since a change worse than what served before it? None where that cannot be asked.
+
+        By label where the metrics carry revisions, and side by side while both serve; else before and after in time,
+        against the last 24 h before the change.
+        """
+        spec = self._specs[key]
+        if not isinstance(spec.rule, Sequential) or not self._feed(spec).knows(spec):
+            return None
+        before = self._counts(spec, changed_at - timedelta(hours=24), known_good, until=changed_at)
+        after = self._counts(spec, changed_at, revision)
+        beside = self._counts(spec, changed_at, known_good)
+        labelled = self._feed(spec).counting.has_revisions(self._feed(spec).counting.index(subject_of(spec)))
+        together = (beside.judged > 0.0) & (after.judged > 0.0)
+        if labelled and known_good and revision and together.sum() > len(after) / 2:
+            return side_by_side(beside.bad, beside.judged, after.bad, after.judged, spec.rule.clustering)
+        return before_after(
+            float(before.bad.sum()),
+            float(before.judged.sum()),
+            len(before),
+            after.bad,
+            after.judged,
+            spec.rule.clustering,
+        )
+
     def answers(self, service: ServiceKey, since: datetime, revision: str | None = None) -> tuple[Answered, ...] | None:
         """Answers given in each step that lies wholly after `since`; None where that is not known.
 
@@ -352,13 +380,17 @@ class Sampler:
             return inconclusive_verdict(spec, VerdictReason.NOT_SAMPLED_YET, "nothing was read yet", now)
         return inconclusive_verdict(spec, VerdictReason.STALE, f"nothing was read since {at:%H:%M:%SZ}", at)
 
-    def _counts(self, spec: Watched, since: datetime = EPOCH, revision: str | None = None) -> Counts:
+    def _counts(
+        self, spec: Watched, since: datetime = EPOCH, revision: str | None = None, until: datetime | None = None
+    ) -> Counts:
         feed = self._feed(spec)
         counting, grid = feed.counting, feed.key.grid
         subject = counting.index(subject_of(spec))
         named = revision if counting.has_revisions(subject) else None
         last = counting.last_step
         assert last is not None
+        if until is not None:
+            last = min(last, (until - EPOCH) // grid.step)
         first = max(last - HISTORY_STEPS + 1, grid.first_within(since))
         bad, judged = counting.history.window(counting.rows(subject, named), first, last)
         return Counts(bad=bad, judged=judged, end=grid.end(last), step=grid.step)

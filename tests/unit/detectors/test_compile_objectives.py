@@ -115,7 +115,11 @@ def test_answers_are_read_on_the_finest_grid():
 @pytest.mark.parametrize(
     ("objective", "place", "told"),
     [
-        ({**SEQUENTIAL, "indicator": {"name": "missing"}}, "spec.objectives[1].indicator", "no QualityIndicator missing"),
+        (
+            {**SEQUENTIAL, "indicator": {"name": "missing"}},
+            "spec.objectives[1].indicator",
+            "no QualityIndicator missing",
+        ),
         (gauge("time() -"), "spec.objectives[1].indicator", "not PromQL"),
         (gauge('age{k8s_namespace="shop"}'), "spec.objectives[1].indicator", "remove the matcher on k8s_namespace"),
         (
@@ -137,6 +141,8 @@ def test_what_cannot_be_measured_is_told_and_the_rest_goes_on(objective, place, 
 
 def test_a_source_that_does_not_exist_is_told():
     """Nothing can be measured without one."""
-    found = compiled(SEQUENTIAL, metrics={"labels": {"service": "x"}, "source": {"kind": "MetricSource", "name": "own"}})
+    found = compiled(
+        SEQUENTIAL, metrics={"labels": {"service": "x"}, "source": {"kind": "MetricSource", "name": "own"}}
+    )
     assert found.watched == ()
     assert str(found.problems[0]) == "spec.metrics.source: no MetricSource own"

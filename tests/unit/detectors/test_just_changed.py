@@ -1,0 +1,59 @@
+"""Whether a new revision is worse than the known-good one."""
+
+import numpy as np
+import pytest
+
+from firebreak.core.detectors.regression import RegressionFinding, before_after, side_by_side
+
+Counts = tuple[np.ndarray, np.ndarray]
+
+
+def drawn(rate: float, steps: int, per_step: int = 20, seed: int = 1) -> Counts:
+    rng = np.random.default_rng(seed)
+    return rng.binomial(per_step, rate, steps).astype(float), np.full(steps, float(per_step))
+
+
+def test_a_clear_regression_is_found_by_time_and_side_by_side():
+    """Four times as bad is found within two hours of 20 judged a minute."""
+    known, new = drawn(0.02, 120, seed=2), drawn(0.08, 120, seed=3)
+    before = before_after(576, 28_800, 1440, *new, 0.1)
+    beside = side_by_side(*known, *new, 0.1)
+    assert before.finding is beside.finding is RegressionFinding.REGRESSION
+    assert before.called_at is not None
+    assert before.called_at < 60
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_same_quality_is_no_regression(seed):
+    """Told after long enough, and never the other way round."""
+    found = before_after(576, 28_800, 1440, *drawn(0.02, 600, seed=seed), 0.1)
+    assert found.finding is RegressionFinding.NO_REGRESSION
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_both_worse_together_is_not_the_change(seed):
+    """What hits both revisions at once comes from upstream."""
+    found = side_by_side(*drawn(0.2, 300, seed=seed), *drawn(0.2, 300, seed=seed + 100), 0.1)
+    assert found.finding is not RegressionFinding.REGRESSION
+
+
+def test_an_improvement_is_never_a_regression():
+    """Nothing speaks against fewer bad answers."""
+    found = side_by_side(*drawn(0.2, 500), *drawn(0.02, 500, seed=5), 0.1)
+    assert found.evidence <= found.threshold
+    assert found.finding is not RegressionFinding.REGRESSION
+
+
+def test_too_little_says_how_much_is_missing():
+    """Inconclusive comes with the number of answers that it still takes."""
+    found = before_after(576, 28_800, 1440, *drawn(0.04, 5), 0.1)
+    assert found.finding is RegressionFinding.INCONCLUSIVE
+    assert found.judged_needed is not None
+    assert 100 < found.judged_needed < 20_000
+
+
+def test_an_unknown_past_proves_nothing():
+    """Without anything judged of the known-good revision there is nothing to be worse than."""
+    assert before_after(0, 0, 1440, *drawn(0.5, 100), 0.1).finding is RegressionFinding.INCONCLUSIVE
+    nobody = np.zeros(100)
+    assert side_by_side(nobody, nobody, *drawn(0.5, 100), 0.1).finding is RegressionFinding.INCONCLUSIVE

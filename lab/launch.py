@@ -120,7 +120,7 @@ def launch(
     try:
         ready_after = _await_report(told, files, process)
     except BaseException:
-        process.kill()
+        _kill(process.pid)
         process.wait()
         if keeps is not None:
             os.close(keeps)
@@ -134,13 +134,29 @@ def end(files: Files, seconds: float = 8.0) -> None:
         return
     with contextlib.suppress(ControlError):
         ask(files.control, "stop", timeout=2)
+    holder: int = read_state(files)["pid"]
     limit = time.monotonic() + seconds
-    while is_running(files):
-        if time.monotonic() > limit:
-            # The lock is held, so the number still names our process.
-            os.kill(read_state(files)["pid"], signal.SIGKILL)
+    while is_running(files) or _is_alive(holder):
+        # While the lock is held, the number names our process and no other.
+        if time.monotonic() > limit and is_running(files):
+            _kill(holder)
             limit += seconds
         time.sleep(0.02)
+
+
+def _kill(holder: int) -> None:
+    """Kill a lab's first process, whose parent then ends when the kernel has ended all that was in the namespace."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for child in Path(f"/proc/{holder}/task/{holder}/children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process runs still; one whose parent has not noticed its end does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def is_running(files: Files) -> bool:

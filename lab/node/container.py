@@ -149,7 +149,8 @@ class Container:
             started: list[asyncio.Task[None]] = []
             for kind, told in (("readinessProbe", self._is_ready), ("livenessProbe", self._is_alive)):
                 if kind in self.spec:
-                    probe = probe_forever(self._session, self.spec[kind], self.spec, ip, told)
+                    eager = kind == "readinessProbe"
+                    probe = probe_forever(self._session, self.spec[kind], self.spec, ip, told, eager=eager)
                     started.append(probes.create_task(probe))
             code = await asyncio.shield(process.exited)
             for task in started:

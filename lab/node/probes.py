@@ -15,8 +15,14 @@ async def probe_forever(
     container: Object,
     ip: str,
     told: Callable[[bool], Awaitable[None]],
+    *,
+    eager: bool,
 ) -> None:
-    """Probe until cancelled; `told` hears of each change of the verdict, and of each failure beyond the threshold."""
+    """Probe until cancelled; `told` hears of each change of the verdict.
+
+    Eager is to look often until there is a first verdict: a rollout waits for readiness. Liveness must not be in such
+    a hurry, or a process that needs a second to start is killed before.
+    """
     await asyncio.sleep(float(probe.get("initialDelaySeconds") or 0))
     period = float(probe.get("periodSeconds") or 10)
     enough = {True: int(probe.get("successThreshold") or 1), False: int(probe.get("failureThreshold") or 3)}
@@ -30,8 +36,7 @@ async def probe_forever(
         if run >= enough[result] and result is not verdict:
             verdict = result
             await told(result)
-        # A pod that is not ready yet is looked at often: a rollout waits for it.
-        await asyncio.sleep(min(period, 0.2) if verdict is None else period)
+        await asyncio.sleep(min(period, 0.2) if eager and verdict is None else period)
 
 
 async def _once(session: aiohttp.ClientSession, probe: Object, container: Object, ip: str) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 from lab.cluster import Lab
-from labplace import Place
+from tests.integration.lab.labplace import Place
 
 
 @pytest.fixture

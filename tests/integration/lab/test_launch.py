@@ -14,7 +14,7 @@ from lab.inside.control import ControlError
 from lab.launch import is_running
 from lab.paths import REPOSITORY
 from lab.spec import ImagesError, read_images
-from labplace import eventually
+from tests.integration.lab.labplace import eventually
 
 pytestmark = pytest.mark.lab
 
@@ -47,7 +47,7 @@ def test_labs_run_side_by_side(lab: Lab, own: Lab, namespace: str):
 
 def test_a_folder_holds_one_lab(own: Lab):
     """Starting another one there would take its keys away."""
-    with pytest.raises(LabError, match="is running in .* already"):
+    with pytest.raises(LabError, match=r"is running in .* already"):
         Lab.start(own.directory)
 
 

@@ -1,7 +1,7 @@
 """The lab's gateway and its Prometheus, as the operator uses them."""
 
 import pytest
-from labplace import Place, deployment, eventually, route, service
+from tests.integration.lab.labplace import Place, deployment, eventually, route, service
 
 pytestmark = pytest.mark.lab
 

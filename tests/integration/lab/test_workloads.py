@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from labplace import Place, deployment, eventually, route, service, settings, with_settings
+from tests.integration.lab.labplace import Place, deployment, eventually, route, service, settings, with_settings
 
 pytestmark = pytest.mark.lab
 
@@ -63,7 +63,7 @@ def test_a_pod_knows_what_it_was_told(place: Place):
 
 def test_a_process_that_fails_its_liveness_probe_is_started_anew(place: Place):
     """The container's restart is counted, and it answers again."""
-    probe = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1, "failureThreshold": 1}
+    probe = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1, "failureThreshold": 2}
     place.apply(deployment("web", "labtest:one", livenessProbe=probe), service("web"), route(place.host, web=1))
     place.rolled_out("web")
     eventually(lambda: place.ask() == "one")

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from firebreak.app.counter_feed import Grid
+from firebreak.app.grid import Grid
 from firebreak.core.ports_metrics import Labels, Matrix, MetricsError, Vector
 
 

@@ -8,47 +8,28 @@ rebuilt equals what was folded step by step, to the bit, for samples that had ar
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from firebreak.app.grid import Grid
+from firebreak.app.replay import replay
 from firebreak.core.counters import FORGET_STEPS
 from firebreak.core.counting import Counting, Subject
 from firebreak.core.detectors.rules import Sequential
 from firebreak.core.detectors.sequential import EPOCH_STEPS, SequentialFolds
 from firebreak.core.detectors.tempering import TRAILING
 from firebreak.core.objectives import CountOf, ExposureSpec, Labels, ObjectiveSpec, Ratio, SourceKey, Watched
-from firebreak.core.ports_metrics import Matrix, MetricsPort, Vector
+from firebreak.core.ports_metrics import MetricsPort, Vector
 from firebreak.core.promql import confined
 
 # A fold that begins at an epoch depends on counts from before it: nbar looks back 60 steps, to counts that are whole
 # only once every series that is still remembered has been seen (90 steps), and needs 60 steps to know that judging
 # did not begin just now. Two more for the excess of bad that is held over.
 LEAD_STEPS = FORGET_STEPS + 1 + 2 * TRAILING + 2
-CHUNK_POINTS = 200_000  # of one answer to a range query: some 5 MB
 CONFINED_NAMESPACES = 50  # up to so many, a query names the namespaces; rows are filtered in any case
 _NOTHING = Vector(labels=(), values=np.zeros(0))
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Grid(NamedTuple):
-    """Steps are numbered from 1970 on, so every process that reads them means the same moments."""
-
-    step: timedelta
-    settle: timedelta
-
-    def due(self, now: datetime) -> int:
-        """The last step whose samples are taken to have arrived."""
-        return (now - self.settle - EPOCH) // self.step
-
-    def end(self, step: int) -> datetime:
-        return EPOCH + self.step * step
-
-    def first_within(self, since: datetime) -> int:
-        """The first step that lies wholly after a moment."""
-        return -((EPOCH - since) // self.step) + 1
 
 
 class FeedKey(NamedTuple):
@@ -176,16 +157,9 @@ class CounterFeed:
     async def _by_range(
         self, state: _Folded, first: int, last: int, port: MetricsPort, subjects: Iterable[Subject]
     ) -> None:
-        grid, queries = self.key.grid, self._queries(subjects)
-        # How many series there are decides how many steps fit into one answer.
-        now = await asyncio.gather(*(port.instant(query, grid.end(last)) for query in queries))
-        steps = max(30, CHUNK_POINTS // max(1, *(len(vector.labels) for vector in now)))
-        for start in range(first, last + 1, steps):
-            end = min(last, start + steps - 1)
-            answers = await asyncio.gather(
-                *(port.range(query, grid.end(start), grid.end(end), grid.step) for query in queries)
-            )
-            await asyncio.to_thread(_replay, state, start, answers)
+        afresh = state.counting.last_step is None
+        queries = self._queries(subjects)
+        await replay(port, queries, self.key.grid, first, last, state.advance, afresh=afresh)
 
     async def _instant(self, step: int, port: MetricsPort, subjects: Iterable[Subject]) -> tuple[Vector, Vector | None]:
         at = self.key.grid.end(step)
@@ -211,12 +185,3 @@ class CounterFeed:
     def _index(self) -> None:
         self._state.index_rows()
         self._rows = {spec: row for row, spec in enumerate(self._state.specs)}
-
-
-def _replay(state: _Folded, start: int, answers: Sequence[Matrix]) -> None:
-    present = np.logical_or.reduce([answer.present.any(axis=0) for answer in answers])
-    for offset in range(len(present)):
-        if state.counting.last_step is None and not present[offset]:
-            continue  # nothing was there yet: a state that has seen nothing stays what it is
-        total = answers[1].at(offset) if len(answers) > 1 else None
-        state.advance(start + offset, answers[0].at(offset), total)

@@ -10,7 +10,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from firebreak.app.counter_feed import Grid
+from firebreak.app.grid import Grid
 from firebreak.core.detectors.rules import Threshold
 from firebreak.core.history import HISTORY_STEPS
 from firebreak.core.objectives import Gauge, ObjectiveSpec

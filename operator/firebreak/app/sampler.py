@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from firebreak.app.counter_feed import EPOCH, CounterFeed, FeedKey, Grid, feed_key, subject_of
+from firebreak.app.counter_feed import CounterFeed, FeedKey, feed_key, subject_of
 from firebreak.app.gauge_feed import GaugeFeed
+from firebreak.app.grid import EPOCH, Grid
 from firebreak.core.detectors.regression import Regression, before_after, side_by_side
 from firebreak.core.detectors.rules import Count, Sequential, Threshold
 from firebreak.core.detectors.sequential import expected_delay_steps
@@ -390,7 +391,7 @@ class Sampler:
         last = counting.last_step
         assert last is not None
         if until is not None:
-            last = min(last, (until - EPOCH) // grid.step)
+            last = min(last, grid.last_within(until))
         first = max(last - HISTORY_STEPS + 1, grid.first_within(since))
         bad, judged = counting.history.window(counting.rows(subject, named), first, last)
         return Counts(bad=bad, judged=judged, end=grid.end(last), step=grid.step)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from tests.recorded import RecordedStore
 
-from firebreak.app.counter_feed import LEAD_STEPS, CounterFeed, Grid, feed_key
+from firebreak.app.counter_feed import LEAD_STEPS, CounterFeed, feed_key
+from firebreak.app.grid import Grid
 from firebreak.core.detectors.rules import Sequential
 from firebreak.core.detectors.sequential import EPOCH_STEPS
 from firebreak.core.objectives import ObjectiveKey, ObjectiveSpec, Ratio, SourceKey
@@ -147,3 +148,25 @@ async def test_what_counts_before_an_epoch_say_about_the_steps_after_it_survives
     await restarted.bring_up_to(boundary + EPOCH_STEPS + 9, store)
     assert live.evidence(spec) > 1.0
     assert restarted.evidence(spec) == live.evidence(spec)
+
+
+@pytest.mark.parametrize("outage", [2, 10, 80, 200])
+async def test_a_gap_that_is_read_by_range_is_still_a_gap(outage):
+    """Steps in which nothing was there count as such, whether they were read as they came or after an outage."""
+    store = RecordedStore(GRID)
+    labels = {"namespace": "docs", "service": "a"}
+    for step in range(600):
+        if not 300 <= step < 350:
+            store.write("judged_total", labels, {FIRST + step: 40.0 * step})
+            store.write("bad_total", labels, {FIRST + step: 3.0 * step})
+    spec = objective("a")
+    key = feed_key(spec)
+    assert key is not None
+    steadily, late = CounterFeed(key), CounterFeed(key)
+    for feed in (steadily, late):
+        feed.want([spec])
+    for step in range(1, 599):
+        await steadily.bring_up_to(FIRST + step, store)
+        if not 310 <= step < 310 + outage:
+            await late.bring_up_to(FIRST + step, store)
+    assert state_of(late, [spec]) == state_of(steadily, [spec])

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from tests.recorded import RecordedStore
 
-from firebreak.app.counter_feed import Grid
+from firebreak.app.grid import Grid
 from firebreak.app.sampler import Sampler
 from firebreak.core.detectors.rules import Count, Sequential, Threshold
 from firebreak.core.objectives import (

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from firebreak.adapters.kube.client import KubeClient
 from firebreak.adapters.kube.kinds import ENDPOINT_SLICE
-from firebreak.adapters.kube.observers import effect_of, fallback_ready
+from firebreak.adapters.kube.observers import effect_of, fallback_ready, rollout
 from firebreak.api.v1alpha1 import (
     AIIncident,
     AIService,
@@ -124,6 +124,7 @@ class Observer:
             exposed=self._exposed(service, key, asked),
             objects={t: self._catalog.target(target_key(key.namespace, t)) for _, t in service.spec.targets()},
             effects=await self._effects(service, incident) if incident else {},
+            rollout=self._rollout(service) if incident and incident.status.remediating_since else None,
             fallbacks=await self._fallbacks(service, incident) if incident else {},
             holds=self._holds(service, key),
             past=_past(incidents),
@@ -221,6 +222,14 @@ class Observer:
         if action.kind is ActionKind.SWITCH_TRAFFIC and not action.given_back:
             effects.append(self._traffic_moved(service, action))
         return all_of(tuple(effects))
+
+    def _rollout(self, service: AIService) -> Effect:
+        """Of every workload that a field of the revision is in, or that reloads one."""
+        fields = service.spec.revision.fields if service.spec.revision else ()
+        targets = [f.target for f in fields if f.target.kind == "Deployment"]
+        targets += [workload_target(f.reload) for f in fields if f.reload]
+        live = [self._catalog.target(target_key(service.metadata.namespace, t)) for t in dict.fromkeys(targets)]
+        return all_of(tuple(rollout(raw) for raw in live if raw is not None))
 
     def _traffic_moved(self, service: AIService, action: Action) -> Effect:
         """Proof is in the data plane: a whole step in which the primary gave no answer."""

@@ -24,6 +24,7 @@ from firebreak.core.commands import (
 from firebreak.core.containment import is_contained, under_way
 from firebreak.core.evidence import is_gauge
 from firebreak.core.field_writes import contained_again, given_back, undone
+from firebreak.core.observations import Failed, Waiting
 from firebreak.core.proof import active
 from firebreak.core.situation import Situation
 from firebreak.core.verdict import Finding
@@ -154,14 +155,12 @@ def _prove(s: Situation, incident: AIIncident, release: Release, now: datetime) 
     since = status.remediating_since
     if switch is not None:
         if switch.given_back == 0:
-            # A gauge says nothing about answers, so it is watched first; a new revision is judged by the probe itself.
-            wait = (
-                release.stable_for
-                if release.when is ReleaseWhen.GAUGE_RECOVERED and not incident.spec.release
-                else None
-            )
-            if wait is not None and now < since + wait:
-                return Move(wake_at=since + wait)
+            # Users get the probe's answers too: what they are to judge must be what serves.
+            if isinstance(s.rollout, Waiting | Failed) and not incident.spec.release:
+                concern = Concern(reason=Reason.NOT_IN_FORCE, because=f"the fix does not serve: {s.rollout.because}")
+                return Move(concern=concern if isinstance(s.rollout, Failed) else None)
+            if not incident.spec.release and now < since + release.stable_for:
+                return Move(wake_at=since + release.stable_for)
             return _give_back(switch, release.ramp[0], "the first share is the probe")
         if switch.given_back_at is None:
             return Move()

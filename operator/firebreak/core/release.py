@@ -30,7 +30,7 @@ from firebreak.core.situation import Situation
 from firebreak.core.verdict import Finding
 from firebreak.core.verify import ProofOf, shown
 
-_PATIENCE = 4
+_PATIENCE = 10
 """After so many times stableFor without proof in either direction, people are asked."""
 
 

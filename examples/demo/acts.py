@@ -1,0 +1,226 @@
+"""The three acts. Each ends as it should, or raises NotAsItShould with the expectation that was not met."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from lab.cluster import KubectlError
+
+from examples.demo.evidence import first_above_zero
+from examples.demo.show import moment, say, timeline, title, users
+from examples.demo.stage import QA, NotAsItShould, Stage
+
+GOOD = "1.0-312c6426"
+INCIDENT = "qa-1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How an act went, in numbers."""
+
+    seconds_to_contain: float
+    """From the scrape of the first bad sample to the write that contains, as accepted by the API server."""
+    contained_early: bool
+    """Whether anything was done before the degradation began: never."""
+
+
+def get_ready(stage: Stage, act: str) -> None:
+    """Deploy the service and tell Firebreak about it; its first revision has to prove itself next."""
+    stage.set_up()
+    stage.declare(act)
+
+
+def await_proven(stage: Stage) -> None:
+    """Wait until the service is well and its revision known to be good."""
+    stage.await_serving()
+    stage.await_value(
+        "ais", "qa", ".status.revision.knownGood", GOOD, 90, f"revision {GOOD} has proven itself to be good"
+    )
+
+
+def act1(stage: Stage) -> Outcome:
+    """A new revision, image and prompt together, degrades quietly."""
+    title("Act 1: a new revision degrades quietly")
+    before = users(stage, "before")
+    _expect(before.get("wrong", 0) == 0, f"a user is answered well before the change, not {dict(before)}")
+    say("The upgrade: image qa-server:1.1, and with it a friendlier prompt. Every answer stays 200, every probe green.")
+    changed_at = datetime.now(UTC)
+    stage.deploy(image="1.1", prompt="v2")
+    stage.await_incident(INCIDENT, 90)
+    during = users(stage, "after the upgrade, while Firebreak acts")
+    stage.await_phase(INCIDENT, "Contained", 120)
+    stage.await_rollout("qa-server")
+    after = users(stage, "after the containment")
+    incident = stage.get("aii", INCIDENT)
+    rolled_back = _action(incident, "RollBack")
+    review = _action(incident, "RaiseHumanReview")
+    suspects = {s["field"] for s in incident["status"]["suspects"]}
+    _expect(suspects == {"model", "prompt"}, f"both fields are suspects, not {suspects}")
+    _expect(rolled_back["subject"] == GOOD, f"it is rolled back to {GOOD}, not {rolled_back['subject']}")
+    _expect({w["target"]["kind"] for w in rolled_back["writes"]} == {"ConfigMap", "Deployment"}, "both fields go back")
+    _expect(review["phase"] in ("InForce", "Undoing", "Undone"), "people look at more answers meanwhile")
+    _expect(after.get("wrong", 0) == 0, f"a user is answered well again, not {dict(after)}")
+    say(f"(meanwhile: {dict(during)})")
+    _refused(stage)
+    _expect(
+        stage.get("deployment", "qa-server")["spec"]["template"]["spec"]["containers"][0]["image"] == "qa-server:1.0",
+        "the bad image stays out",
+    )
+    say("The fix: image qa-server:1.2 with another prompt. It is neither the bad revision nor the known-good one.")
+    stage.write_prompt(QA / "prompts" / "v4.yaml")
+    stage.deploy(image="1.2")
+    stage.await_phase(INCIDENT, "Resolved", 150)
+    incident = stage.get("aii", INCIDENT)
+    timeline(incident)
+    _expect_clean(stage, ("deployment", "qa-server"), ("deployment", "qa-review"), ("configmap", "qa-controls"))
+    selector = f'ai_judged_bad_total{{namespace="{stage.namespace}",indicator="groundedness",revision="1.1-0d4e35d3"}}'
+    return _measured(stage, incident, rolled_back, selector, changed_at)
+
+
+def act2(stage: Stage) -> Outcome:
+    """A prompt that no longer redacts: policy violations reach users."""
+    title("Act 2: personal data reaches users")
+    weights = _weights(stage)
+    before = users(stage, "before")
+    _expect(before.get("leaked", 0) == 0, f"nobody's data is told before the change, not {dict(before)}")
+    say("The change: a prompt in which redaction is off. The image stays.")
+    changed_at = datetime.now(UTC)
+    stage.deploy(prompt="v3")
+    stage.await_incident(INCIDENT, 60)
+    stage.await_phase(INCIDENT, "Contained", 60)
+    contained = users(stage, "a few seconds later: the static answer")
+    _expect(set(contained) == {"static"}, f"everybody gets the static answer, not {dict(contained)}")
+    say("The fix: prompt v5. Its first share of traffic is the probe.")
+    stage.deploy(prompt="v5")
+    stage.await_phase(INCIDENT, "Resolved", 120)
+    after = users(stage, "after the fix")
+    _expect(after.get("leaked", 0) == 0 and "static" not in after, f"the service answers again, not {dict(after)}")
+    incident = stage.get("aii", INCIDENT)
+    timeline(incident)
+    shares = [e["message"] for e in incident["status"]["timeline"] if e["reason"] == "GivingBack"]
+    _expect(any(s.startswith("20%") for s in shares), f"a first share of 20% is the probe: {shares}")
+    _expect(_weights(stage) == weights, f"the weights are what they were: {_weights(stage)}, {weights}")
+    _expect_clean(stage, ("httproute", "qa"))
+    selector = f'ai_policy_confirmed_violations_total{{namespace="{stage.namespace}",policy="pii"}}'
+    return _measured(stage, incident, _action(incident, "SwitchTraffic"), selector, changed_at)
+
+
+def act3(stage: Stage) -> Outcome:
+    """The index goes stale; no revision is to blame."""
+    title("Act 3: the index goes stale")
+    before = users(stage, "before")
+    _expect(before.get("outdated", 0) == 0, f"today's answers are today's before, not {dict(before)}")
+    say("The failure: the pipeline's source has moved. The last index stays, and gets older.")
+    changed_at = datetime.now(UTC)
+    _pipeline(stage, "intranet-2027")
+    stage.await_incident(INCIDENT, 90)
+    stage.await_phase(INCIDENT, "Contained", 60)
+    contained = users(stage, "while the feature is off")
+    _expect(contained.get("outdated", 0) == 0, f"nobody gets yesterday's answer as today's, not {dict(contained)}")
+    incident = stage.get("aii", INCIDENT)
+    skipped = _action(incident, "RollBack")
+    _expect(
+        skipped["phase"] == "Skipped" and skipped["reason"] == "NoRevisionChange",
+        f"the rollback is skipped, since no revision changed: {skipped['phase']} {skipped['reason']}",
+    )
+    say(f"RollBack was skipped: {skipped['because']}")
+    say("The repair: the pipeline reads its source again.")
+    _pipeline(stage, "intranet")
+    stage.await_phase(INCIDENT, "Resolved", 90)
+    after = users(stage, "after the repair")
+    _expect(after.get("outdated", 0) == 0, f"today's answers are today's again, not {dict(after)}")
+    incident = stage.get("aii", INCIDENT)
+    timeline(incident)
+    flag = stage.get("configmap", "qa-controls")["data"]["date-answers"]
+    _expect(flag == "true", f"the feature is on again, not {flag!r}")
+    _expect_clean(stage, ("configmap", "qa-controls"))
+    action = _action(incident, "DisableFeature")
+    began = moment(incident["status"]["onset"]) if incident["status"].get("onset") else changed_at
+    done = moment(action["appliedAt"])
+    say(
+        f"From the index being too old ({began:%H:%M:%S}) to the feature being off: {(done - began).total_seconds():.1f} s"
+    )
+    return Outcome(
+        seconds_to_contain=(done - began).total_seconds(), contained_early=moment(action["intendedAt"]) < changed_at
+    )
+
+
+ACTS: Mapping[str, Callable[[Stage], Outcome]] = {"act1": act1, "act2": act2, "act3": act3}
+
+
+def _measured(
+    stage: Stage, incident: Mapping[str, Any], action: Mapping[str, Any], selector: str, changed_at: datetime
+) -> Outcome:
+    first = first_above_zero(stage.lab, selector, changed_at)
+    _expect(first is not None, "Prometheus holds a bad sample")
+    assert first is not None
+    done = moment(action["appliedAt"])
+    early = any(moment(a["intendedAt"]) < changed_at for a in incident["status"]["actions"])
+    _expect(not early, "nothing was done before the degradation began")
+    seconds = (done - first).total_seconds()
+    say(
+        f"From the first bad answer being scraped ({first:%H:%M:%S}) to {action['kind']} being accepted: {seconds:.1f} s"
+    )
+    return Outcome(seconds_to_contain=seconds, contained_early=early)
+
+
+def _refused(stage: Stage) -> None:
+    """The bad revision stays out, whoever applies it and how."""
+    say("Somebody applies the bad revision again:")
+    deployment = stage.get("deployment", "qa-server")
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    own = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "qa-server"},
+        "spec": {"template": {"spec": {"containers": [{"name": containers[0]["name"], "image": "qa-server:1.1"}]}}},
+    }
+    ways: tuple[Callable[[], None], ...] = (
+        lambda: stage.deploy(image="1.1"),
+        lambda: stage.write_prompt(QA / "prompts" / "v2.yaml"),
+        lambda: _server_side(stage, own),
+    )
+    for apply in ways:
+        try:
+            apply()
+        except KubectlError as error:
+            say("  " + str(error).splitlines()[-1])
+        else:
+            raise NotAsItShould("the quarantine refuses the bad revision; it was accepted")
+
+
+def _server_side(stage: Stage, manifest: Mapping[str, Any]) -> None:
+    stage.kubectl(
+        "apply", "--server-side", "--force-conflicts", "--field-manager=gitops", "-f", "-", input=json.dumps(manifest)
+    )
+
+
+def _pipeline(stage: Stage, source: str) -> None:
+    stage.patch("configmap", "qa-pipeline", {"data": {"pipeline.yaml": f"source: {source}\nintervalSeconds: 3\n"}})
+
+
+def _action(incident: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    for action in incident["status"].get("actions", ()):
+        if action["kind"] == kind:
+            found: Mapping[str, Any] = action
+            return found
+    raise NotAsItShould(f"the incident has an action {kind}")
+
+
+def _weights(stage: Stage) -> list[object]:
+    rules = stage.get("httproute", "qa")["spec"]["rules"]
+    return [[(r["name"], r.get("weight")) for r in rule["backendRefs"]] for rule in rules]
+
+
+def _expect_clean(stage: Stage, *objects: tuple[str, str]) -> None:
+    """After the incident no field belongs to Firebreak, so nobody's next apply conflicts with it."""
+    for kind, name in objects:
+        managers = {m["manager"] for m in stage.get(kind, name)["metadata"]["managedFields"]}
+        _expect("firebreak" not in managers, f"{kind} {name} has no field owned by firebreak: {sorted(managers)}")
+
+
+def _expect(is_so: bool, what: str) -> None:
+    if not is_so:
+        raise NotAsItShould(f"expected that {what}")

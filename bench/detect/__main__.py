@@ -22,7 +22,7 @@ DOC = Path(__file__).parents[2] / "docs" / "detection.md"
 def main() -> int:
     arguments = argparse.ArgumentParser(prog="python -m bench.detect", description=__doc__)
     arguments.add_argument("--seed", type=int, default=20_260)
-    arguments.add_argument("--quick", action="store_true", help="a twentieth of the runs, and no document is written")
+    arguments.add_argument("--quick", action="store_true", help="a small part of the runs, and no document is written")
     arguments.add_argument("--only", default="", help="only experiments whose name begins so; no document is written")
     chosen = arguments.parse_args()
     os.nice(10)

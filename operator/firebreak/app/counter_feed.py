@@ -71,10 +71,22 @@ class _Folded:
     specs: list[ObjectiveSpec] = field(default_factory=list)  # of each row
     subject_of_row: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
 
+    _evidence: NDArray[np.float64] | None = None
+
+    def evidence(self) -> NDArray[np.float64]:
+        """E of each row; worked out once per step, since it is asked of each row alone."""
+        if self._evidence is None:
+            self._evidence = self.folds.evidence()
+        return self._evidence
+
     def advance(self, step: int, bad: Vector, total: Vector | None) -> None:
+        self._evidence = None
         counts = self.counting.advance(step, bad, total)
         if self.specs:
             self.folds.advance(step, counts.bad[self.subject_of_row], counts.judged[self.subject_of_row])
+
+    def join(self, folds: SequentialFolds) -> None:
+        self.folds, self._evidence = self.folds.join(folds), None
 
     def index_rows(self) -> None:
         self.subject_of_row = np.array([self.counting.index(subject_of(s)) for s in self.specs], dtype=np.intp)
@@ -112,10 +124,7 @@ class CounterFeed:
         return spec in self._known
 
     def evidence(self, spec: ObjectiveSpec) -> float:
-        return float(self._evidence()[self._rows[spec]])
-
-    def _evidence(self) -> NDArray[np.float64]:
-        return self._state.folds.evidence()
+        return float(self._state.evidence()[self._rows[spec]])
 
     async def bring_up_to(self, due: int, port: MetricsPort) -> bool:
         """Read every step up to `due`; True if there was anything to do. Raises MetricsError."""
@@ -149,7 +158,7 @@ class CounterFeed:
         if rebuilt.counting.last_step is None:
             rebuilt.advance(upto, _NOTHING, _NOTHING)
         self._state.counting.absorb(rebuilt.counting)
-        self._state.folds = self._state.folds.join(rebuilt.folds)
+        self._state.join(rebuilt.folds)
         self._state.specs += rebuilt.specs
         self._known.update(new)
         self._index()

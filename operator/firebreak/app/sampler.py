@@ -22,7 +22,9 @@ from firebreak.core.detectors.sequential import expected_delay_steps
 from firebreak.core.estimates import interval
 from firebreak.core.history import HISTORY_STEPS
 from firebreak.core.judgement import (
+    TRAILING_STEPS,
     Counts,
+    Kind,
     SegmentCounts,
     count_verdict,
     error_verdict,
@@ -31,6 +33,7 @@ from firebreak.core.judgement import (
     health_of,
     inconclusive_verdict,
     recovery_of,
+    sequential_kind,
     sequential_verdict,
     threshold_verdict,
     worse_segments,
@@ -80,7 +83,7 @@ class Sampler:
         self._gauges: dict[ObjectiveKey, GaugeFeed] = {}
         self._refused: dict[ObjectiveKey, str] = {}
         self._errors: dict[FeedId, MetricsError] = {}
-        self._told: dict[ObjectiveKey, tuple[Finding, VerdictReason, int]] = {}
+        self._told: dict[ObjectiveKey, Kind] = {}
 
     async def sample(self, watched: Collection[Watched], now: datetime) -> set[ServiceKey]:
         """Read every step that is due; the services of which a verdict has changed in kind.
@@ -156,8 +159,7 @@ class Sampler:
             # Where nothing was read nothing is new: a feed that lags behind is read at every call until it does not.
             if key in self._told and (feed_key(spec) or key) not in read:
                 continue
-            verdict = self.verdict(key, now)
-            told = (verdict.finding, verdict.reason, verdict.tier)
+            told = self._kind(spec, now)
             if told != self._told.get(key):
                 changed.add(key.service_key)
                 self._told[key] = told
@@ -380,6 +382,16 @@ class Sampler:
         if last is None:
             return inconclusive_verdict(spec, VerdictReason.NOT_SAMPLED_YET, "nothing was read yet", now)
         return inconclusive_verdict(spec, VerdictReason.STALE, f"nothing was read since {at:%H:%M:%SZ}", at)
+
+    def _kind(self, spec: ObjectiveSpec, now: datetime) -> Kind:
+        """The kind of `verdict`, for a ratio without the cost of its intervals."""
+        if isinstance(spec.rule, Sequential) and self._unusable(spec, now) is None:
+            feed = self._feed(spec)
+            recent = self._counts(spec, feed.key.grid.end((feed.counting.last_step or 0) - TRAILING_STEPS))
+            sanity = feed.counting.sanity(feed.counting.index(subject_of(spec)))
+            return sequential_kind(spec.rule, feed.evidence(spec), recent, sanity)
+        verdict = self.verdict(spec.key, now)
+        return Kind(verdict.finding, verdict.reason, verdict.tier)
 
     def _counts(
         self, spec: Watched, since: datetime = EPOCH, revision: str | None = None, until: datetime | None = None

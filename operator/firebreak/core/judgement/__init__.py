@@ -9,15 +9,20 @@ from firebreak.core.judgement.health import gauge_health, health_of
 from firebreak.core.judgement.recovered import gauge_recovery, recovery_of
 from firebreak.core.judgement.scope import SegmentCounts, worse_segments
 from firebreak.core.judgement.verdicts import (
+    TRAILING_STEPS,
+    Kind,
     count_verdict,
     error_verdict,
     inconclusive_verdict,
+    sequential_kind,
     sequential_verdict,
     threshold_verdict,
 )
 
 __all__ = [
+    "TRAILING_STEPS",
     "Counts",
+    "Kind",
     "SegmentCounts",
     "count_verdict",
     "error_verdict",
@@ -26,6 +31,7 @@ __all__ = [
     "health_of",
     "inconclusive_verdict",
     "recovery_of",
+    "sequential_kind",
     "sequential_verdict",
     "threshold_verdict",
     "worse_segments",

@@ -1,6 +1,7 @@
 """The verdict on an objective now, by its rule."""
 
 from datetime import datetime
+from typing import NamedTuple
 
 from firebreak.core.counting import Sanity
 from firebreak.core.detectors.count import judge_count
@@ -17,29 +18,51 @@ LEAST_JUDGED = 10.0  # in the trailing steps; below that not even the absence of
 ABSENT_AFTER_STEPS = 5  # a scrape may be missed
 
 
+class Kind(NamedTuple):
+    """What is new when it changes; numbers alone are not."""
+
+    finding: Finding
+    reason: VerdictReason
+    tier: Tier
+
+
+def sequential_kind(rule: Sequential, evidence: float, recent: Counts, sanity: Sanity) -> Kind:
+    """What kind of verdict it is; `recent` are the counts of the trailing steps. Cheap, for it is asked of a fleet."""
+    if sanity.seen is None or sanity.seen > ABSENT_AFTER_STEPS:
+        return Kind(Finding.INCONCLUSIVE, VerdictReason.NO_SERIES, Tier.NONE)
+    judged, bad = float(recent.judged.sum()), float(recent.bad.sum())
+    tier = tier_of(evidence, rule)
+    if judged <= 0.0 or (judged < LEAST_JUDGED and tier is Tier.NONE):
+        return Kind(Finding.INCONCLUSIVE, VerdictReason.TOO_FEW_JUDGED, Tier.NONE)
+    if tier is not Tier.NONE:
+        return Kind(Finding.BREACHED, VerdictReason.EVIDENCE_OF_BREACH, tier)
+    # Within the objective by the rate alone, no interval can lie above it.
+    if bad > rule.allowed * judged and tempered_interval(rule, recent).low > rule.allowed:
+        return Kind(Finding.INCONCLUSIVE, VerdictReason.ABOVE_BUT_UNPROVEN, Tier.NONE)
+    return Kind(Finding.MET, VerdictReason.WITHIN_OBJECTIVE, Tier.NONE)
+
+
 def sequential_verdict(
     spec: ObjectiveSpec, rule: Sequential, evidence: float, counts: Counts, sanity: Sanity
 ) -> Verdict:
     """`counts` hold the trailing history, of which the evidence is a fold."""
+    recent = counts.since(max(0, len(counts) - TRAILING_STEPS))
+    kind = sequential_kind(rule, evidence, recent, sanity)
+    tier, threshold = kind.tier, threshold_of(kind.tier, rule)
+    judged, bad = float(recent.judged.sum()), float(recent.bad.sum())
+    length = span(counts.step * TRAILING_STEPS)
     absent = _absent(spec, counts, sanity)
     if absent is not None:
         return absent
-    recent = counts.since(max(0, len(counts) - TRAILING_STEPS))
-    judged, bad = float(recent.judged.sum()), float(recent.bad.sum())
-    length = span(counts.step * TRAILING_STEPS)
-    if judged <= 0.0 or (judged < LEAST_JUDGED and evidence < rule.watch):
-        return _inconclusive(
-            spec, VerdictReason.TOO_FEW_JUDGED, f"{judged:g} judged in the last {length}", counts.end, judged, bad
-        )
-    tier = tier_of(evidence, rule)
-    threshold = threshold_of(tier, rule)
+    if kind.reason is VerdictReason.TOO_FEW_JUDGED:
+        told = f"{judged:g} judged in the last {length}"
+        return _inconclusive(spec, VerdictReason.TOO_FEW_JUDGED, told, counts.end, judged, bad)
     if tier is Tier.NONE:
         between = tempered_interval(rule, recent)
-        met = between.low <= rule.allowed
         return Verdict(
             objective=spec.key,
-            finding=Finding.MET if met else Finding.INCONCLUSIVE,
-            reason=VerdictReason.WITHIN_OBJECTIVE if met else VerdictReason.ABOVE_BUT_UNPROVEN,
+            finding=kind.finding,
+            reason=kind.reason,
             because=f"{rate(bad, judged)} bad in the last {length} ({between}), {rule.allowed:.2%} allowed; "
             f"evidence {evidence:.3g} of {threshold:g}",
             at=counts.end,

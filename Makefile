@@ -46,7 +46,7 @@ generate: $(READY) ## Write everything that is generated from the code: crds/, t
 	$(BIN)/python -m firebreak.app.reference docs
 
 lab: $(READY) lab-build ## Leave a lab running: control plane, gateway, Prometheus and the operator, reached on loopback
-	$(BIN)/python -m lab up
+	$(BIN)/python -m lab up --install
 
 lab-down: $(READY) ## End it
 	$(BIN)/python -m lab down

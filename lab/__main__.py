@@ -51,8 +51,10 @@ def _parser() -> argparse.ArgumentParser:
     installed.add_argument("--values", type=Path, action="append", default=[], help="a file of values for the chart")
     installed.add_argument("--set", action="append", default=[], help="a value for the chart, as helm has it")
     command("status", _status, "Say what runs and how to reach it.")
-    logs = command("logs", _logs, "Print the log of one of the lab's programs, or name those that there are.")
-    logs.add_argument("program", nargs="?")
+    logs = command("logs", _logs, "Print what a pod or one of the lab's programs has printed.")
+    logs.add_argument(
+        "whose", nargs="?", help="NAMESPACE/POD, NAMESPACE/POD/CONTAINER or a program; without it, which there are"
+    )
     kubectl = command("kubectl", _kubectl, "Run kubectl as the lab's administrator.")
     kubectl.add_argument("arguments", nargs=argparse.REMAINDER)
     return parser
@@ -112,10 +114,15 @@ def _status(arguments: argparse.Namespace) -> int:
 def _logs(arguments: argparse.Namespace) -> int:
     files = Files(_folder(arguments))
     known = sorted(path.stem for path in files.logs.glob("*.log"))
-    if arguments.program not in known:
-        raise LabError(f"logs of the lab `{arguments.name}`: {', '.join(known) or 'none'}")
-    with files.log(arguments.program).open("rb") as log:
-        shutil.copyfileobj(log, sys.stdout.buffer)
+    match (arguments.whose or "").split("/"):
+        case [program] if program in known:
+            print(files.log(program).read_text(errors="replace"), end="")
+        case [namespace, pod]:
+            print(Lab.attach(files.directory).logs(namespace, pod), end="")
+        case [namespace, pod, container]:
+            print(Lab.attach(files.directory).logs(namespace, pod, container), end="")
+        case _:
+            raise LabError(f"name NAMESPACE/POD or one of the lab's programs: {', '.join(known) or 'none runs'}")
     return 0
 
 

@@ -50,7 +50,14 @@ class Lab:
         """Start a lab that ends with this process at the latest; without a directory nothing of it is kept."""
         folder = directory or Path(tempfile.mkdtemp(prefix="firebreak-lab-"))
         try:
-            started = launch(folder, images=images, gateway=gateway, prometheus=prometheus, report=report)
+            started = launch(
+                folder,
+                images=images,
+                gateway=gateway,
+                prometheus=prometheus,
+                temporary=directory is None,
+                report=report,
+            )
         except BaseException:
             if directory is None:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -56,6 +56,7 @@ def launch(
     gateway: bool = True,
     prometheus: bool = True,
     detached: bool = False,
+    temporary: bool = False,
     report: Report = report_to_stderr,
 ) -> Started:
     """Start a lab and return when it is ready.
@@ -90,6 +91,7 @@ def launch(
         doors={name: door.fileno() for name, door in doors.items()},
         report=tell,
         owner=lives,
+        temporary=temporary,
         deadline=START_SECONDS,
     ).write(files.spec)
     handed = [tell, *(door.fileno() for door in doors.values()), *([] if lives is None else [lives])]

@@ -35,6 +35,8 @@ class Spec:
     """Where the first process tells how the start goes, a JSON object a line; closed when it is over."""
     owner: int | None
     """A pipe whose end means that the lab's owner is gone; None for a lab that outlives its starter."""
+    temporary: bool
+    """Whether the state directory goes when the lab ends, however it ends."""
     deadline: float
     """Seconds until a start that is not over has failed."""
 

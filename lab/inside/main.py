@@ -5,10 +5,12 @@ kernel ends all the rest: nothing of a lab can survive it.
 """
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +34,10 @@ def main() -> None:
         prepare_network()
         with os.fdopen(spec.report, "w") as report:
             asyncio.run(run(spec, files, report))
+        if spec.temporary:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(-1, signal.SIGKILL)  # everybody but process 1; who still wrote would leave files behind
+            shutil.rmtree(files.directory, ignore_errors=True)
 
 
 def prepare_network() -> None:

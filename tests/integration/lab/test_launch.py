@@ -91,25 +91,25 @@ def test_nothing_is_left_of_a_lab_that_was_stopped(tmp_path: Path):
         Lab.attach(directory)
 
 
-def test_a_lab_ends_with_the_process_that_started_it(tmp_path: Path):
-    """Even when that one is killed, as a test run may be."""
+def test_a_lab_ends_with_the_process_that_started_it():
+    """Even when that one is killed, as a test run may be; and its folder goes with it."""
     code = (
-        "import pathlib, sys; from lab.cluster import Lab; "
-        "lab = Lab.start(pathlib.Path(sys.argv[1]), gateway=False, prometheus=False); print('up', flush=True); input()"
+        "from lab.cluster import Lab; "
+        "lab = Lab.start(gateway=False, prometheus=False); print(lab.directory, flush=True); input()"
     )
-    folder = tmp_path / "lab"
     with subprocess.Popen(
-        [sys.executable, "-c", code, folder],
+        [sys.executable, "-c", code],
         cwd=REPOSITORY,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     ) as owner:
         assert owner.stdout is not None
-        assert owner.stdout.readline() == b"up\n"
+        folder = Path(owner.stdout.readline().decode().strip())
         assert is_running(Files(folder))
         owner.kill()
     eventually(lambda: not processes_of(folder))
+    assert not folder.exists()
 
 
 def test_a_part_that_cannot_start_is_named_with_its_last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

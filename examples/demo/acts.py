@@ -9,7 +9,7 @@ from typing import Any
 from lab.cluster import KubectlError
 
 from examples.demo.evidence import first_above_zero
-from examples.demo.show import moment, say, timeline, title, users
+from examples.demo.show import await_outcome, moment, say, timeline, title, users
 from examples.demo.stage import QA, NotAsItShould, Stage
 
 GOOD = "1.0-312c6426"
@@ -129,6 +129,7 @@ def act3(stage: Stage) -> Outcome:
     say("The repair: the pipeline reads its source again.")
     _pipeline(stage, "intranet")
     stage.await_phase(INCIDENT, "Resolved", 90)
+    await_outcome(stage, "Who is on call for the payment terminals today?", "right", seconds=10)
     after = users(stage, "after the repair")
     _expect(after.get("outdated", 0) == 0, f"today's answers are today's again, not {dict(after)}")
     incident = stage.get("aii", INCIDENT)

@@ -1,6 +1,7 @@
 """What the demo prints: what a user gets, and what the incident's record says."""
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from examples.demo.stage import Stage
+from examples.demo.stage import NotAsItShould, Stage
 from examples.qa.ask import ask_all
 from examples.qa.traffic import Got
 
@@ -42,6 +43,16 @@ def users(stage: Stage, when: str) -> Mapping[str, int]:
         )
     console.print(table)
     return _counted(got)
+
+
+def await_outcome(stage: Stage, question: str, outcome: str, *, seconds: float) -> None:
+    """Ask one question until it is answered so, as a user who tries again would."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if str(asyncio.run(ask_all(stage.gateway, (question,)))[0].outcome) == outcome:
+            return
+        time.sleep(0.2)
+    raise NotAsItShould(f"expected that {question!r} is answered {outcome} within {seconds:g} s")
 
 
 def _counted(got: Iterable[Got]) -> Mapping[str, int]:

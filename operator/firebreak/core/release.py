@@ -58,7 +58,8 @@ def close(status: AIIncidentStatus) -> Move:
         return Move(commands=tuple(_undo(a, status.closing.message) for a in undo))
     if any(a.phase is ActionPhase.UNDOING for a in status.actions):
         return Move()
-    return Move(commands=(Resolve(reason=Reason(status.closing.reason), because=status.closing.message),))
+    over = "the incident is over, and nothing is left to give back"
+    return Move(commands=(Resolve(reason=Reason(status.closing.reason), because=over),))
 
 
 def _reversible(status: AIIncidentStatus) -> list[Action]:

@@ -4,7 +4,7 @@ From what detectors found to a `Verdict`, a `RecoveryVerdict` or a `Health`. Ask
 and by the backtest for past ones; holds nothing, reads no clock.
 """
 
-from firebreak.core.judgement.counts import Counts
+from firebreak.core.judgement.counts import Counts, tempered_interval
 from firebreak.core.judgement.health import gauge_health, health_of
 from firebreak.core.judgement.recovered import gauge_recovery, recovery_of
 from firebreak.core.judgement.scope import SegmentCounts, worse_segments
@@ -33,6 +33,7 @@ __all__ = [
     "recovery_of",
     "sequential_kind",
     "sequential_verdict",
+    "tempered_interval",
     "threshold_verdict",
     "worse_segments",
 ]

@@ -168,7 +168,7 @@ def threshold_verdict(
         objective=spec.key,
         finding=finding,
         reason=reason,
-        because=f"{shown}, breached {wanted} for {span(rule.lasting)}"
+        because=f"{shown}; a breach is {wanted} for {span(rule.lasting)}"
         + (f"; so for {span(run)} since {clock(started)}" if started else ""),
         at=end,
         query=str(spec.indicator),

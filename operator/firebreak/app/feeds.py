@@ -1,0 +1,182 @@
+"""Which feeds serve what is watched, are they up to date, and what have they counted?
+
+Asked by app/sampler.py, which makes verdicts of it. What must stay true: queries grow with the number of distinct
+indicators, not of services; a source's fault stays with the feeds that read it, and is raised to nobody.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firebreak.app.counter_feed import CounterFeed, FeedKey, feed_key, subject_of
+from firebreak.app.gauge_feed import GaugeFeed
+from firebreak.app.grid import EPOCH, Grid
+from firebreak.core.counting import Sanity
+from firebreak.core.history import HISTORY_STEPS
+from firebreak.core.judgement import Counts, error_verdict, inconclusive_verdict
+from firebreak.core.objectives import ExposureSpec, ObjectiveKey, ObjectiveSpec, ServiceKey, SourceKey, Watched
+from firebreak.core.ports_metrics import MetricsError, MetricsPort, PartialResponse, QueryRefused
+from firebreak.core.promql import SelectorRefused
+from firebreak.core.verdict import Verdict, VerdictReason
+
+BEHIND_STEPS = 2  # one step may be missed before evidence is stale
+
+Feed = CounterFeed | GaugeFeed
+FeedId = FeedKey | ObjectiveKey  # a gauge is read for one objective
+
+
+class Feeds:
+    """Every feed that something watched needs, and no other."""
+
+    def __init__(self, source: Callable[[SourceKey], MetricsPort | None]) -> None:
+        self._source = source
+        self.objectives: dict[ObjectiveKey, ObjectiveSpec] = {}
+        self.exposures: dict[ServiceKey, ExposureSpec] = {}
+        self._counters: dict[FeedKey, CounterFeed] = {}
+        self._gauges: dict[ObjectiveKey, GaugeFeed] = {}
+        self._refused: dict[ObjectiveKey, str] = {}
+        self._errors: dict[FeedId, MetricsError] = {}
+
+    async def read(self, now: datetime) -> set[FeedId]:
+        """Read every step that is due; the feeds of which there is something new to judge."""
+        reads: dict[FeedId, asyncio.Task[bool]] = {}
+        async with asyncio.TaskGroup() as group:
+            for key, feed in self._counters.items():
+                reading = self._read(key, key.source, feed, key.grid.due(now))
+                reads[key] = group.create_task(reading, name=f"sample {key.bad}")
+            for objective, gauge in self._gauges.items():
+                reading = self._read(objective, gauge.spec.source, gauge, gauge.grid.due(now))
+                reads[objective] = group.create_task(reading, name=f"sample {objective}")
+        return {feed for feed, task in reads.items() if task.result()}
+
+    async def _read(self, key: FeedId, source: SourceKey, feed: Feed, due: int) -> bool:
+        """True if there is something new to judge."""
+        before = self._errors.pop(key, None)
+        port = self._source(source)
+        try:
+            if port is None:
+                raise QueryRefused(f"there is no usable metric source {'/'.join(filter(None, source))}")
+            return await feed.bring_up_to(due, port) or before is not None
+        except MetricsError as error:
+            self._errors[key] = error
+        except SelectorRefused as error:
+            self._errors[key] = QueryRefused(str(error))
+        return True
+
+    def want(self, watched: Iterable[Watched]) -> None:
+        """From now on serve exactly these."""
+        objectives, exposures = {}, {}
+        by_feed: dict[FeedKey, list[Watched]] = {}
+        for spec in watched:
+            if isinstance(spec, ObjectiveSpec):
+                objectives[spec.key] = spec
+            else:
+                exposures[spec.service] = spec
+        if objectives == self.objectives and exposures == self.exposures:
+            return
+        self.objectives, self.exposures = objectives, exposures
+        gauges: dict[ObjectiveKey, GaugeFeed] = {}
+        self._refused = {}
+        every: list[Watched] = [*objectives.values(), *exposures.values()]
+        for spec in every:
+            key = feed_key(spec)
+            if key is not None:
+                by_feed.setdefault(key, []).append(spec)
+            elif isinstance(spec, ObjectiveSpec):
+                self._want_gauge(spec, gauges)
+        for key, specs in by_feed.items():
+            self._counters.setdefault(key, CounterFeed(key)).want(specs)
+        self._counters = {key: feed for key, feed in self._counters.items() if key in by_feed}
+        self._gauges = gauges
+        kept = {*self._counters, *self._gauges}
+        self._errors = {key: error for key, error in self._errors.items() if key in kept}
+
+    def _want_gauge(self, spec: ObjectiveSpec, gauges: dict[ObjectiveKey, GaugeFeed]) -> None:
+        known = self._gauges.get(spec.key)
+        if known is not None and known.spec == spec:
+            gauges[spec.key] = known
+            return
+        try:
+            gauges[spec.key] = GaugeFeed(spec)
+        except SelectorRefused as error:
+            self._refused[spec.key] = str(error)
+
+    def counters_of(self, spec: Watched) -> CounterFeed | None:
+        """The feed that has counted this up to its last step; None if there is none, or not yet."""
+        key = feed_key(spec)
+        feed = self._counters.get(key) if key else None
+        return feed if feed is not None and feed.knows(spec) else None
+
+    def gauge_of(self, spec: ObjectiveSpec) -> GaugeFeed:
+        return self._gauges[spec.key]
+
+    def unusable(self, spec: ObjectiveSpec, now: datetime) -> Verdict | None:
+        """Why nothing can be said now; None if there is evidence that is recent enough."""
+        if spec.key in self._refused:
+            return error_verdict(spec, VerdictReason.SPEC_REFUSED, self._refused[spec.key], now)
+        key = feed_key(spec)
+        feed: Feed | None = self._counters.get(key) if key else self._gauges.get(spec.key)
+        error = self._errors.get(key or spec.key)
+        last = None
+        if isinstance(feed, CounterFeed):
+            last = feed.counting.last_step if feed.knows(spec) else None
+        elif isinstance(feed, GaugeFeed):
+            last = feed.last_step
+        grid = Grid(spec.step, spec.settle)
+        if last is not None and grid.due(now) - last < BEHIND_STEPS:
+            return None
+        at = grid.end(last) if last is not None else now
+        if error is not None:
+            return error_verdict(spec, _reason_of(error), str(error), at)
+        if last is None:
+            return inconclusive_verdict(spec, VerdictReason.NOT_SAMPLED_YET, "nothing was read yet", now)
+        return inconclusive_verdict(spec, VerdictReason.STALE, f"nothing was read since {at:%H:%M:%SZ}", at)
+
+    def sanity(self, spec: Watched) -> Sanity:
+        """Of something that `counters_of` knows."""
+        feed = self._known(spec)
+        return feed.counting.sanity(feed.counting.index(subject_of(spec)))
+
+    def counts(
+        self, spec: Watched, since: datetime = EPOCH, revision: str | None = None, until: datetime | None = None
+    ) -> Counts:
+        """Of something that `counters_of` knows, at the steps that lie wholly within the span and are kept.
+
+        Of one revision only, if one is given and the metrics carry revisions.
+        """
+        feed = self._known(spec)
+        counting, grid = feed.counting, feed.key.grid
+        subject = counting.index(subject_of(spec))
+        named = revision if counting.has_revisions(subject) else None
+        last = counting.last_step
+        assert last is not None
+        if until is not None:
+            last = min(last, grid.last_within(until))
+        first = max(last - HISTORY_STEPS + 1, grid.first_within(since))
+        bad, judged = counting.history.window(counting.rows(subject, named), first, last)
+        return Counts(bad=bad, judged=judged, end=grid.end(last), step=grid.step)
+
+    def values(self, spec: ObjectiveSpec, since: datetime = EPOCH) -> tuple[NDArray[np.float64], datetime]:
+        """A gauge's values since a moment, and when the last of them was read."""
+        gauge = self._gauges[spec.key]
+        assert gauge.last_step is not None
+        return gauge.values(gauge.grid.first_within(since), gauge.last_step)
+
+    def _known(self, spec: Watched) -> CounterFeed:
+        feed = self.counters_of(spec)
+        if feed is None:
+            raise LookupError("ask only of what has been counted")
+        return feed
+
+
+def _reason_of(error: MetricsError) -> VerdictReason:
+    match error:
+        case QueryRefused():
+            return VerdictReason.QUERY_REFUSED
+        case PartialResponse():
+            return VerdictReason.PARTIAL_RESPONSE
+        case _:
+            return VerdictReason.SOURCE_UNREACHABLE

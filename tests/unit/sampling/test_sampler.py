@@ -314,3 +314,28 @@ async def test_a_recovery_is_never_judged_on_a_broken_source(refusal):
         await sampler.sample([ratio()], at(step))
     verdict = sampler.recovery(ratio().key, effect, None, 0.5, at(step))
     assert verdict.finding is RecoveryFinding.ERROR
+
+
+async def test_answers_that_cannot_be_seen_are_no_proof_that_nobody_was_answered():
+    """When the counter's series are away, the steps without them are not told as zero."""
+    story = Story()
+    sampler = story.sampler()
+    for _ in range(5):
+        story.count(0, 40)
+    for step in range(story.step + 1, story.step + 4):
+        await sampler.sample([ratio(), EXPOSURE], at(step))
+    answered = sampler.answers(ServiceKey("docs", "summarizer"), at(story.step))
+    assert answered == ()
+
+
+async def test_a_changed_objective_is_judged_anew():
+    """Another target is another question, asked of the same history."""
+    story = Story()
+    sampler = story.sampler()
+    for step in range(40):
+        story.count(4 if step % 2 else 2, 40)
+    await story.told_to(sampler, ratio(rule=Sequential(allowed=0.2)))
+    assert sampler.verdict(ratio().key, at(story.step)).finding is Finding.MET
+    changed = await story.told_to(sampler, ratio(rule=Sequential(allowed=0.01)))
+    assert changed == {ServiceKey("docs", "summarizer")}
+    assert sampler.verdict(ratio().key, at(story.step)).reaches(Tier.CONFIRMED)

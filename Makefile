@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 GENERATED := crds charts/firebreak/crds docs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit lint format generate lab lab-down lab-build lock clean
+.PHONY: help demo test test-unit lint format generate lab lab-down lab-build bench-detect lock clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
@@ -19,8 +19,8 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-demo: $(READY) lab-build ## Contain three real AI incidents on a real control plane, end to end (ACT=act1 for one)
-	$(BIN)/python -m examples.demo $(or $(ACT),all)
+demo: $(READY) lab-build ## Contain three real AI incidents on a real control plane, end to end (ACT=act1: one; LAB=default: on that lab)
+	$(BIN)/python -m examples.demo $(or $(ACT),all) $(if $(LAB),--lab $(LAB)) $(if $(RUNS),--runs $(RUNS))
 
 test: $(READY) lab-build ## Run every test: unit, property, and integration on the lab
 	$(BIN)/python -m pytest
@@ -46,13 +46,16 @@ generate: $(READY) ## Write everything that is generated from the code: crds/, t
 	$(BIN)/python -m firebreak.app.reference docs
 
 lab: $(READY) lab-build ## Leave a lab running: control plane, gateway, Prometheus and the operator, reached on loopback
-	$(BIN)/python -m lab up --install
+	$(BIN)/python -m lab up --install --images examples/qa/images.yaml
 
 lab-down: $(READY) ## End it
 	$(BIN)/python -m lab down
 
 lab-build: $(READY) ## Build the lab's programs once, into a per-user cache
 	$(BIN)/python -m lab build
+
+bench-detect: $(READY) ## Measure the detectors by simulation and write the tables of docs/detection.md
+	$(BIN)/python -m bench.detect
 
 lock: $(READY) ## Write requirements.lock from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --all-extras --generate-hashes --universal --python-version 3.11 -o requirements.lock --upgrade

@@ -55,6 +55,15 @@ class RunningPrometheus:
     process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
+        self._launch()
+        # `query` answers 503 until the storage is replayed; the wait is for it, not for a time.
+        client = Prometheus(Endpoint(url=self.url, timeout=timedelta(seconds=2)))
+        async with asyncio.timeout(30):
+            while not await self._answers(client):
+                await asyncio.to_thread(self._listens)
+        await client.close()
+
+    def _launch(self) -> None:
         address = self.url.removeprefix("http://")
         command = [
             self.binary,
@@ -64,12 +73,6 @@ class RunningPrometheus:
         ]
         with (self.home / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
-        # `query` answers 503 until the storage is replayed; the wait is for it, not for a time.
-        client = Prometheus(Endpoint(url=self.url, timeout=timedelta(seconds=2)))
-        async with asyncio.timeout(30):
-            while not await self._answers(client):
-                await asyncio.to_thread(self._listens)
-        await client.close()
 
     def kill(self) -> None:
         if self.process is not None:
@@ -99,8 +102,8 @@ def free_port() -> int:
 
 
 @pytest.fixture
-async def service() -> AsyncIterator[Service]:
-    yield Service()
+async def service() -> Service:
+    return Service()
 
 
 @pytest.fixture

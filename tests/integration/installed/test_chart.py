@@ -110,6 +110,14 @@ def test_routes_of_the_listed_namespaces_may_use_the_responder(helm: Helm) -> No
     assert [each["name"] for each in grant["spec"]["to"]] == ["firebreak-responder"]
 
 
+def test_more_namespaces_than_a_grant_can_name_get_several(helm: Helm) -> None:
+    """The Gateway API allows 16 in one grant."""
+    names = [f"team-{i}" for i in range(18)]
+    grants = of(helm.template("--set", f"responder.namespaces={{{','.join(names)}}}"), "ReferenceGrant")
+    assert [each["namespace"] for grant in grants for each in grant["spec"]["from"]] == names
+    assert len(grants) == len({grant["metadata"]["name"] for grant in grants}) == 2
+
+
 def test_the_switch_is_nobodys_but_the_persons(helm: Helm) -> None:
     """The chart does not state `paused`, so neither Helm nor Argo CD takes a pause back."""
     (control,) = of(helm.template(), "FirebreakControl")

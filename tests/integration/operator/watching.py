@@ -1,5 +1,6 @@
 """Reading the API server as a program does: get, and watch until something is so."""
 
+import base64
 import json
 import re
 import ssl
@@ -117,8 +118,6 @@ def _collection(kind: str, namespace: str) -> str:
 
 
 def _pem(encoded: str) -> str:
-    import base64
-
     return base64.b64decode(encoded).decode()
 
 

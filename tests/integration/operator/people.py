@@ -1,0 +1,147 @@
+"""Scenarios: what people say is done, and what they forbid is not."""
+
+from tests.integration.operator.manifests import incident as declaration
+from tests.integration.operator.manifests import service
+from tests.integration.operator.place import (
+    Place,
+    action,
+    actions,
+    condition,
+    declared,
+    owned_by_firebreak,
+    said,
+)
+
+_CONTAIN = {"category": "PolicyViolation", "contain": True, "description": "seen on the front page"}
+
+
+def a_suspended_service_is_left_alone_until_it_is_not(place: Place) -> None:
+    """The breach is told, no incident is opened; taken out of suspension it is contained."""
+    place.declare(suspend=True)
+    place.until_proven()
+    place.break_quietly()
+    place.until_condition("ais", "shop", "ObjectivesMet", "False", 60)
+    shop = place.get("ais", "shop")
+    held = condition(shop, "ContainmentReady")
+    assert (held["status"], held["reason"]) == ("False", "Suspended")
+    assert "spec.suspend: true" in held["message"]
+    assert place.list("aii") == []
+    assert place.image() == "shop:bad"
+
+    place.patch("ais", "shop", {"spec": {"suspend": False}})
+    place.until_contained()
+    assert place.is_as_before()
+
+
+def two_services_that_claim_one_place_are_both_held(place: Place) -> None:
+    """Neither is contained, each is told of the other; when one gives it up, the other is contained."""
+    place.declare()
+    place.apply(service("twin"))
+    place.until_proven()
+    for name, other in (("shop", "twin"), ("twin", "shop")):
+        told = place.until_condition("ais", name, "ContainmentReady", "False")
+        assert told["reason"] == "TargetConflict"
+        assert f"AIService {other}" in told["message"]
+    place.break_quietly()
+    incident = place.until_phase("shop-1", "AwaitingHuman", 60)
+    assert incident["status"]["page"]["reason"] == "TargetConflict"
+    assert "is held" in incident["status"]["page"]["message"]
+    assert actions(incident) == []
+    assert place.image() == "shop:bad"
+
+    place.kubectl("delete", "ais", "twin", "--wait=false")
+    place.until_contained()
+    assert place.is_as_before()
+
+
+def a_person_has_it_contained_and_released(place: Place) -> None:
+    """On a person's word alone: contained, then given back by the ramp, with nothing left behind."""
+    place.declare()
+    place.until_proven()
+    before = declared(place)
+    place.apply(declaration(**_CONTAIN))
+    found = place.until_contained("declared")
+    assert said(found, "DeclaredByPerson") == ["seen on the front page"]
+    assert place.answer()[0] == 503
+    place.say("declared", release=True)
+    found = place.until_resolved("declared")
+    assert said(found, "GivingBack")[0].startswith("30%")
+    assert declared(place) == before
+    assert owned_by_firebreak(place) == []
+
+
+def a_person_accepts_the_known_good_revision(place: Place) -> None:
+    """It ends there: the known-good revision stays, and the bad one stays out."""
+    place.declare()
+    place.until_proven()
+    place.break_quietly()
+    place.until_contained()
+    place.say("shop-1", resolution="KnownGoodAccepted")
+    incident = place.until_resolved()
+    assert incident["status"]["closing"]["reason"] == "KnownGoodAccepted"
+    assert action(incident, "RollBack")["phase"] == "Kept"
+    assert place.is_as_before()
+    assert "shop-1" in place.refused(lambda: place.apply(place.workload("shop:bad")))
+    assert owned_by_firebreak(place) == []
+
+
+def a_false_alarm_may_come_back(place: Place) -> None:
+    """The quarantine is lifted with it, so the team may deploy its revision again."""
+    place.declare()
+    place.until_proven()
+    place.break_quietly()
+    place.until_contained()
+    place.say("shop-1", resolution="FalseAlarm")
+    incident = place.until_resolved()
+    assert incident["status"]["closing"]["reason"] == "FalseAlarm"
+    place.until_gone("quarantine", "shop-1")
+    assert owned_by_firebreak(place) == []
+
+
+def a_deleted_incident_gives_back_before_it_goes(place: Place) -> None:
+    """The finalizer holds it until everything stands as it stood before."""
+    place.declare()
+    place.until_proven()
+    before = declared(place)
+    place.apply(declaration(**_CONTAIN))
+    place.until_contained("declared")
+    place.kubectl("delete", "aii", "declared", "--wait=false")
+    place.until_gone("aii", "declared")
+    assert declared(place) == before
+    assert owned_by_firebreak(place) == []
+
+
+def a_deleted_service_is_given_back(place: Place) -> None:
+    """Nothing is watched any more, so nothing stays in force; the record says why it ended."""
+    place.declare()
+    place.until_proven()
+    before = declared(place)
+    place.apply(declaration(**_CONTAIN))
+    place.until_contained("declared")
+    place.kubectl("delete", "ais", "shop", "--wait=false")
+    found = place.until_resolved("declared")
+    assert found["status"]["closing"]["reason"] == "ServiceGone"
+    assert declared(place) == before
+    assert owned_by_firebreak(place) == []
+
+
+def a_namespace_goes_with_its_open_incident(place: Place) -> None:
+    """Nothing that Firebreak holds keeps a namespace from being deleted."""
+    place.declare()
+    place.until_proven()
+    place.apply(declaration(**_CONTAIN))
+    place.until_contained("declared")
+    place.lab.kubectl("delete", "namespace", place.namespace, "--wait=false")
+    place.reader.until("namespace", "", place.namespace, "it is gone", lambda o: o is None, 60)
+
+
+SCENARIOS = (
+    a_suspended_service_is_left_alone_until_it_is_not,
+    two_services_that_claim_one_place_are_both_held,
+    a_person_has_it_contained_and_released,
+    a_person_accepts_the_known_good_revision,
+    a_false_alarm_may_come_back,
+    a_deleted_incident_gives_back_before_it_goes,
+    a_deleted_service_is_given_back,
+    a_namespace_goes_with_its_open_incident,
+)

@@ -12,15 +12,10 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from firebreak.api.v1alpha1 import (
+    KINDS,
     AIIncident,
     AIService,
-    ClusterContainmentPolicy,
-    ClusterMetricSource,
-    ClusterQualityIndicator,
-    ContainmentPolicy,
     FirebreakControl,
-    MetricSource,
-    QualityIndicator,
     Quarantine,
 )
 from firebreak.api.v1alpha1.incident import Phase
@@ -30,21 +25,7 @@ from firebreak.core.claims import Claim, claims_of, conflicts
 from firebreak.core.objectives import ServiceKey
 from firebreak.core.ports import KubeObject, ObjectKey
 
-MODELS: Mapping[str, type[Resource]] = {
-    model.__name__: model
-    for model in (
-        AIService,
-        ContainmentPolicy,
-        ClusterContainmentPolicy,
-        AIIncident,
-        Quarantine,
-        QualityIndicator,
-        ClusterQualityIndicator,
-        MetricSource,
-        ClusterMetricSource,
-        FirebreakControl,
-    )
-}
+MODELS: Mapping[str, type[Resource]] = {model.__name__: model for model in KINDS}
 
 R = TypeVar("R", bound=Resource)
 

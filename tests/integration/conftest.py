@@ -9,13 +9,13 @@ from lab.cluster import Lab
 from lab.install import install
 from lab.paths import IMAGES, REPOSITORY
 
-OWN_IMAGES = Path(__file__).parent / "lab" / "images.yaml"
+OWN_IMAGES = [Path(__file__).parent / part / "images.yaml" for part in ("lab", "operator")]
 
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     """The lab: a control plane, a node, the gateway and Prometheus."""
-    with Lab.start(images=[IMAGES, REPOSITORY / "examples" / "qa" / "images.yaml", OWN_IMAGES]) as lab:
+    with Lab.start(images=[IMAGES, REPOSITORY / "examples" / "qa" / "images.yaml", *OWN_IMAGES]) as lab:
         yield lab
 
 

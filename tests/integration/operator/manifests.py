@@ -197,7 +197,7 @@ def service(name: str = "shop", **spec: Any) -> Manifest:
 def bare_service(name: str, **spec: Any) -> Manifest:
     """An AIService that only watches: it claims no place, so several fit beside each other."""
     nothing = {"revision": None, "traffic": None, "fallbacks": None, "humanReview": None, "features": None}
-    return service(name, **(nothing | {"containment": {"policy": {"name": "watch"}}} | spec))
+    return service(name, **(nothing | {"containment": {"policy": WATCH}} | spec))
 
 
 def policy(when: str = "NewRevision") -> Manifest:
@@ -225,9 +225,10 @@ def policy(when: str = "NewRevision") -> Manifest:
     }
 
 
+WATCH: Manifest = {"kind": "ClusterContainmentPolicy", "name": "watch"}
 WATCH_POLICY: Manifest = {
     "apiVersion": API,
-    "kind": "ContainmentPolicy",
+    "kind": "ClusterContainmentPolicy",
     "metadata": {"name": "watch"},
     "spec": {"ladders": [{"steps": [{"action": "RaiseHumanReview", "evidence": "Suspected"}]}]},
 }

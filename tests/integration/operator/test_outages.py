@@ -34,7 +34,7 @@ def test_a_leader_killed_between_intent_and_effect_is_followed_by_another(
     """The other replica leads within the Lease's duration, and goes on from the record: nothing twice, nothing left."""
     place.break_quietly()
     generation = place.get("deployment", "shop")["metadata"]["generation"]
-    place.until_step("RollBack")
+    place.until_step("RollBack", "Intended", "Applied")
     leader = _holder(reader.get("lease", INSTALLED, "firebreak"))
     lab.kill_pod(INSTALLED, leader)
 
@@ -55,7 +55,7 @@ def test_a_containment_survives_a_restart_of_the_api_server(lab: Lab, place: Pla
     """What was recorded is carried out when the API server is back, once."""
     place.break_quietly()
     generation = place.get("deployment", "shop")["metadata"]["generation"]
-    place.until_step("RollBack")
+    place.until_step("RollBack", "Intended", "Applied")
     lab.restart("kube-apiserver")
     incident = place.until_contained()
     _expect_done_once(place, incident, generation)

@@ -21,7 +21,7 @@ from firebreak.api.v1alpha1.references import TargetRef
 from firebreak.app.catalog import target_key
 from firebreak.app.clock import Clock
 from firebreak.core.commands import Reason
-from firebreak.core.field_writes import value_of
+from firebreak.core.field_writes import ours, value_of
 from firebreak.core.ports import Changed, Cluster, Landed, Missing, Refused, Unmatched, WriteResult
 from firebreak.core.quarantine import quarantine_of
 from firebreak.core.record import landed, with_action, with_entry
@@ -149,12 +149,13 @@ class Actuator:
         return with_entry(with_action(status, done), reason, f"{action.kind} is given back: {words}"[:1024], now)
 
     async def _write(self, incident: AIIncident, write: FieldWrite, history: tuple[Snapshot, ...]) -> WriteResult:
-        desired, last = value_of(write.desired, history), value_of(write.last, history)
-        if desired is None or last is None:
+        desired, held = value_of(write.desired, history), [value_of(v, history) for v in ours(write)]
+        if desired is None or held[0] is None:
             gone = (write.desired if desired is None else write.last).revision
             return Unmatched(message=f"the snapshot of revision {gone}, which holds the value, no longer exists")
+        expected = tuple(v for v in held if v is not None)
         return await self._cluster.set_field(
-            target_key(incident.metadata.namespace, write.target), write.path, expected=(last,), desired=desired
+            target_key(incident.metadata.namespace, write.target), write.path, expected=expected, desired=desired
         )
 
     async def _quarantine(

@@ -27,7 +27,6 @@ from firebreak.app.revisions import Revisions
 from firebreak.app.sampler import Sampler
 from firebreak.app.settings import Settings
 from firebreak.core.commands import Reason
-from firebreak.core.containment import is_contained, under_way
 from firebreak.core.decide import is_share_awaited
 from firebreak.core.declaration import problems_of
 from firebreak.core.field_writes import route_target, value_of
@@ -36,7 +35,9 @@ from firebreak.core.observations import Effect, InForce, Waiting, all_of
 from firebreak.core.ports import Cluster
 from firebreak.core.problems import Problem
 from firebreak.core.proof import Question, question
+from firebreak.core.requests import contain_is_asked
 from firebreak.core.situation import Hold, PastContainment, Situation
+from firebreak.core.steps import is_contained, under_way
 from firebreak.core.verdict import Health, RecoveryVerdict
 
 
@@ -246,7 +247,8 @@ class Observer:
     async def _fallbacks(self, service: AIService, incident: AIIncident) -> Mapping[str, Effect]:
         """Whether each fallback could serve now; asked only while a step may still want one."""
         status = incident.status
-        if under_way(status) or is_contained(status) or service.spec.traffic is None:
+        is_settled = under_way(status) or (is_contained(status) and not contain_is_asked(incident))
+        if is_settled or service.spec.traffic is None:
             return {}
         namespace = service.metadata.namespace
         routes = [

@@ -14,10 +14,10 @@ from firebreak.api.v1alpha1.incident import Phase
 from firebreak.api.v1alpha1.model import ConditionStatus
 from firebreak.api.v1alpha1.quantities import format_duration, format_percent
 from firebreak.core.commands import Reason
-from firebreak.core.containment import is_contained
 from firebreak.core.problems import Problem
 from firebreak.core.revision import RevisionFacts
 from firebreak.core.situation import Hold
+from firebreak.core.steps import is_contained
 from firebreak.core.verdict import Finding, Tier, Verdict, VerdictReason
 
 VALUES_EVERY = timedelta(minutes=1)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from firebreak.api.v1alpha1.incident import Action, BreachedObjective, Exposure, FieldWrite, Outcome, Suspect
-from firebreak.api.v1alpha1.policy import Severity
+from firebreak.api.v1alpha1.policy import ContainmentPolicySpec, ReleaseWhen, Severity
 
 
 class Reason(StrEnum):
@@ -39,10 +39,13 @@ class Reason(StrEnum):
     TRAFFIC_MOVED = "TrafficMoved"  # contained: the failing answers reach nobody
     OBJECTIVE_RECOVERED = "ObjectiveRecovered"  # contained: fresh evidence says so
     RECOVERED_BY_ITSELF = "RecoveredByItself"  # over without any containment
-    EVIDENCE_THIN = "EvidenceThin"  # cannot tell whether a step helped
+    OVERTAKEN = "Overtaken"  # a step was not judged: another revision has taken its place, or traffic has left
+    NO_LONGER_HELPS = "NoLongerHelps"  # what was shown to help does not any more
+    EVIDENCE_THIN = "EvidenceThin"  # cannot tell whether a step helped, or whether it is over
     LADDER_EXHAUSTED = "LadderExhausted"  # there is no further step
     NO_LADDER = "NoLadder"  # the policy has none for this category
     POLICY_MISSING = "PolicyMissing"  # the service names a policy that does not exist
+    POLICY_FOUND = "PolicyFound"  # the policy that was missing is there
     WRITE_BLOCKED = "WriteBlocked"  # a write was refused, or someone else changed the place
     QUARANTINE_MISSING = "QuarantineMissing"  # the bad revision is not kept from coming back
     QUARANTINE_LIFTED = "QuarantineLifted"  # a new revision is there: the old one is denied no longer
@@ -89,8 +92,19 @@ class UpdateEvidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptPolicy:
+    """The policy that was missing when the incident was opened is there."""
+
+    policy: ContainmentPolicySpec
+    severity: Severity
+    ladder: int | None
+    reason: Reason
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SwitchLadder:
-    """A worse category asks for other steps; what is in force stays."""
+    """A worse category asks for other steps, or a person sees it as more or less severe; what is in force stays."""
 
     category: str
     severity: Severity
@@ -101,11 +115,12 @@ class SwitchLadder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeStep:
-    """Record the intent of a step; the actuator does the rest."""
+    """Record the intent of a step; the actuator does the rest. `on_request`: it is the one that a person asked for."""
 
     action: Action
     reason: Reason
     because: str
+    on_request: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +130,7 @@ class SkipStep:
     action: Action
     reason: Reason
     because: str
+    on_request: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +144,7 @@ class SeeInForce:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
-    """An action was shown to help, or not."""
+    """An action was shown to help, or not, or (outcome Unknown) can no longer be judged."""
 
     action_id: str
     outcome: Outcome
@@ -161,6 +177,7 @@ class SeeGivenBack:
 class BeginRemedy:
     """What proves the fix is there; proof is collected from now on."""
 
+    on: ReleaseWhen
     revision: str
     reason: Reason
     because: str
@@ -177,11 +194,30 @@ class AbandonRemedy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HearAgain:
+    """A request that was followed, or a sign that was refuted, is gone: when it comes back it counts once more."""
+
+    contain: bool
+    refuted: tuple[ReleaseWhen, ...]
+    reason: Reason = Reason.REQUESTED_BY_PERSON
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskPeople:
     """Hold, and page until someone has it or it is no longer so."""
 
     reason: Reason
     because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepAsking:
+    """What was asked a short while ago is so once more: it is shown, and not said again."""
+
+    reason: Reason
+    message: str
+    because: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +248,7 @@ class Resolve:
 Command: TypeAlias = (
     OpenIncident
     | UpdateEvidence
+    | AdoptPolicy
     | SwitchLadder
     | TakeStep
     | SkipStep
@@ -221,7 +258,9 @@ Command: TypeAlias = (
     | SeeGivenBack
     | BeginRemedy
     | AbandonRemedy
+    | HearAgain
     | AskPeople
+    | KeepAsking
     | StopAsking
     | BeginClosing
     | Resolve

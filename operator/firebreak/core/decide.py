@@ -11,8 +11,10 @@ What must stay true:
 from datetime import datetime
 
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncident, Exposure, Phase
-from firebreak.core import containment, release
+from firebreak.api.v1alpha1.policy import ActionKind
+from firebreak.core import containment, judging, release, requests
 from firebreak.core.commands import (
+    AdoptPolicy,
     BeginClosing,
     Command,
     Concern,
@@ -40,16 +42,18 @@ def decide(s: Situation, now: datetime) -> Decision:
     if incident.status.phase is Phase.RESOLVED:
         return Decision()
     if incident.status.closing is not None:
-        return _first_that_acts((_blocked(incident), release.close(incident.status)), incident, now)
+        return _first_that_acts((_blocked(incident), release.close(incident.status, now)), incident, now)
     moves = (
-        release.by_person(incident),
+        requests.resolution(incident),
+        requests.heard_again(s, incident),
+        _classify(s, incident),
         _join(s, incident, now),
+        _blocked(incident),
         _see(s, incident),
-        containment.judge(s, incident.status, now),
+        judging.judge(s, incident, now),
         containment.advance(s, incident, now),
         release.next_move(s, incident, now),
-        _blocked(incident),
-        _failed_fix(incident),
+        _back_or_failed(s, incident),
     )
     return _first_that_acts(moves, incident, now)
 
@@ -61,7 +65,7 @@ def without_service(incident: AIIncident, now: datetime) -> Decision:
     if incident.status.detected_at is None or incident.status.closing is None:
         because = f"AIService {incident.spec.service} does not exist: nothing is watched any more"
         return Decision(commands=(BeginClosing(reason=Reason.SERVICE_GONE, because=because),))
-    return _first_that_acts((_blocked(incident), release.close(incident.status)), incident, now)
+    return _first_that_acts((_blocked(incident), release.close(incident.status, now)), incident, now)
 
 
 def _first_that_acts(moves: tuple[Move, ...], incident: AIIncident, now: datetime) -> Decision:
@@ -78,8 +82,35 @@ def _decided(move: Move) -> Decision:
     return Decision(commands=move.commands, wake_at=move.wake_at)
 
 
+def _classify(s: Situation, incident: AIIncident) -> Move:
+    """Take up a policy that was missing, and a person's word on the severity."""
+    status, said = incident.status, incident.spec.severity
+    if status.category is None:
+        return Move()
+    if status.policy is None and s.policy is not None:
+        ref = s.spec.containment.policy
+        adopted = AdoptPolicy(
+            policy=s.policy,
+            severity=said or severity_of(s.policy, status.category),
+            ladder=ladder_of(s.policy, status.category),
+            reason=Reason.POLICY_FOUND,
+            because=f"{ref.kind} {ref.name} is there now",
+        )
+        return Move(commands=(adopted,))
+    if said is None or said is status.severity:
+        return Move()
+    switched = SwitchLadder(
+        category=status.category,
+        severity=said,
+        ladder=status.ladder,
+        reason=Reason.REQUESTED_BY_PERSON,
+        because=f"a person sees it as {said}",
+    )
+    return Move(commands=(switched,))
+
+
 def _join(s: Situation, incident: AIIncident, now: datetime) -> Move:
-    """Bring the incident's objectives up to date; a worse category asks for its own ladder."""
+    """Bring the incident's objectives up to date; a worse category asks for its own ladder, where there is one."""
     status = incident.status
     objectives = merged(status.objectives, s, now)
     before = {o.name: (o.tier, o.breached) for o in status.objectives}
@@ -98,11 +129,12 @@ def _join(s: Situation, incident: AIIncident, now: datetime) -> Move:
     category = worst(status.policy, categories_of(objectives) | {status.category})
     if category is status.category:
         return Move()
-    severity = severity_of(status.policy, category)
+    severity = incident.spec.severity or severity_of(status.policy, category)
+    own = ladder_of(status.policy, category)
     switched = SwitchLadder(
         category=category,
         severity=severity,
-        ladder=ladder_of(status.policy, category),
+        ladder=status.ladder if own is None else own,
         reason=Reason.LADDER_SWITCHED,
         because=f"{category} is worse than {status.category}: severity {severity}; what is in force stays",
     )
@@ -139,10 +171,19 @@ def _blocked(incident: AIIncident) -> Move:
     return Move()
 
 
-def _failed_fix(incident: AIIncident) -> Move:
-    """A fix that did not pass needs another one."""
-    failed = incident.status.failed_revisions
-    if not failed or incident.status.remediating_since is not None:
+def _back_or_failed(s: Situation, incident: AIIncident) -> Move:
+    """What serves is a revision that was rolled back, or a fix that did not pass: another one is needed."""
+    status, current = incident.status, s.revision.current
+    if status.remediating_since is not None:
         return Move()
-    because = f"revision {failed[-1]} did not pass; deploy another revision"
-    return Move(concern=Concern(reason=Reason.FIX_FAILED, because=because))
+    rolled_back = any(a.kind is ActionKind.ROLL_BACK and a.phase is ActionPhase.IN_FORCE for a in status.actions)
+    if rolled_back and current is not None and current.name == status.revision:
+        because = f"revision {current.name} is back although it was rolled back: nothing keeps it out"
+        return Move(concern=Concern(reason=Reason.QUARANTINE_MISSING, because=because))
+    if current is not None and current.name in status.failed_revisions:
+        because = f"revision {current.name} did not pass; deploy another revision"
+        return Move(concern=Concern(reason=Reason.FIX_FAILED, because=because))
+    if status.refuted:
+        because = f"giving back was tried ({', '.join(status.refuted)}), and it was bad still; repair the cause"
+        return Move(concern=Concern(reason=Reason.FIX_FAILED, because=because))
+    return Move()

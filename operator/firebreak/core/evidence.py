@@ -3,8 +3,8 @@
 Asked by `decide`. Only what is breached speaks; Inconclusive and Error say nothing in either direction.
 """
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 
 from firebreak.api.v1alpha1.aiservice import AIServiceSpec, Category, Objective
 from firebreak.api.v1alpha1.incident import AIIncidentStatus, BreachedObjective
@@ -21,15 +21,20 @@ def speaking(s: Situation, after: datetime | None = None) -> tuple[BreachedObjec
     What a detector still holds against the service from before the last incident ended is no news: it counts only when
     its onset is later.
     """
-    news = []
+    return tuple(breached(o, v) for o, v in _loud(s) if _is_news(s, o, v, after))
+
+
+def _loud(s: Situation) -> Iterator[tuple[Objective, Verdict]]:
     for objective in s.spec.objectives:
         verdict = s.verdicts.get(objective.name)
-        if verdict is None or not verdict.reaches(Tier.SUSPECTED):
-            continue
-        if after and verdict.onset and verdict.onset.at <= after and not _renewed(s, objective):
-            continue
-        news.append(breached(objective, verdict))
-    return tuple(news)
+        if verdict is not None and verdict.reaches(Tier.SUSPECTED):
+            yield objective, verdict
+
+
+def _is_news(s: Situation, objective: Objective, verdict: Verdict, after: datetime | None) -> bool:
+    if after is None or verdict.onset is None or verdict.onset.at > after:
+        return True
+    return _renewed(s, objective)
 
 
 def _renewed(s: Situation, objective: Objective) -> bool:
@@ -50,18 +55,42 @@ def breached(objective: Objective, verdict: Verdict) -> BreachedObjective:
 
 
 def merged(known: tuple[BreachedObjective, ...], s: Situation, now: datetime) -> tuple[BreachedObjective, ...]:
-    """The incident's objectives brought up to date; the first onset and the strongest tier stay."""
+    """The incident's objectives brought up to date; the first onset and the strongest tier stay.
+
+    One that is no longer declared can neither be breached nor be seen to recover: it counts as over.
+    """
     by_name = {o.name: o for o in known}
-    for new in speaking(s):
-        old = by_name.get(new.name)
+    for objective, verdict in _loud(s):
+        old, new = by_name.get(objective.name), breached(objective, verdict)
         if old is not None:
             new = new.model_copy(update={"onset": old.onset or new.onset, "tier": max(old.tier, new.tier, key=_rank)})
+        elif not _is_news(s, objective, verdict, s.last_resolved):
+            continue
         by_name[new.name] = new
+    declared = {o.name for o in s.spec.objectives}
     for name, old in by_name.items():
-        verdict = s.verdicts.get(name)
-        if verdict is not None and verdict.finding is Finding.MET and old.breached:
+        now_said = s.verdicts.get(name)
+        is_over = name not in declared or (now_said is not None and now_said.finding is Finding.MET)
+        if is_over and old.breached:
             by_name[name] = old.model_copy(update={"breached": False, "cleared_at": now})
     return tuple(by_name.values())
+
+
+def declared_of(s: Situation, status: AIIncidentStatus) -> tuple[str, ...]:
+    """The incident's objectives that the service still declares."""
+    declared = {o.name for o in s.spec.objectives}
+    return tuple(o.name for o in status.objectives if o.name in declared)
+
+
+def over_at(s: Situation, status: AIIncidentStatus, stable_for: timedelta) -> datetime | None:
+    """When every objective will have been met for long enough; None while one of them is not seen to be met now."""
+    cleared = [o.cleared_at for o in status.objectives if o.cleared_at and not o.breached]
+    if not cleared or len(cleared) < len(status.objectives):
+        return None
+    verdicts = [s.verdicts.get(name) for name in declared_of(s, status)]
+    if any(v is None or v.finding is not Finding.MET for v in verdicts):
+        return None
+    return max(cleared) + stable_for
 
 
 def _rank(tier: str) -> int:

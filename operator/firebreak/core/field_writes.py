@@ -151,7 +151,17 @@ def _is_primary(write: FieldWrite) -> bool:
 
 
 def _towards(write: FieldWrite, desired: FieldValue) -> FieldWrite:
-    return write.model_copy(update={"desired": desired, "landed": write.landed and write.last == desired})
+    """What is owed and was perhaps written just before a crash stays known as ours, or its undo would spare it."""
+    if desired == write.desired:
+        return write
+    owed = () if write.landed else (write.desired,)
+    attempted = tuple(dict.fromkeys((*write.attempted, *owed)))[-16:]
+    return write.model_copy(update={"desired": desired, "landed": False, "attempted": attempted})
+
+
+def ours(write: FieldWrite) -> tuple[FieldValue, ...]:
+    """What may stand there without anybody else having changed it: only this may be overwritten."""
+    return (write.last, *write.attempted)
 
 
 def route_target(route: Route) -> TargetRef:

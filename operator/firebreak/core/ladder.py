@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeAlias, assert_never
 
-from firebreak.api.v1alpha1.aiservice import Fallback
-from firebreak.api.v1alpha1.incident import AIIncidentStatus, FieldWrite
+from firebreak.api.v1alpha1.aiservice import Fallback, Mode
+from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatus, FieldWrite
 from firebreak.api.v1alpha1.policy import ActionKind, FallbackChoice, Step
 from firebreak.core.attribution import NotAttributed, attribution
 from firebreak.core.commands import Reason
@@ -40,12 +40,18 @@ class CannotHelp:
 Planned: TypeAlias = Plan | CannotHelp
 
 
-def next_step(status: AIIncidentStatus) -> tuple[int, Step] | None:
-    """The first step of the ladder in use that was neither taken nor skipped; None when there is none left."""
+def next_step(status: AIIncidentStatus, mode: Mode | None = None) -> tuple[int, Step] | None:
+    """The first step of the ladder in use that was neither taken nor skipped; None when there is none left.
+
+    What was only said in mode Observe has not been taken: switched to Enforce, Firebreak begins where it stands.
+    """
     if status.policy is None or status.ladder is None:
         return None
     steps = status.policy.ladders[status.ladder].steps
-    done = {a.step for a in status.actions if a.ladder == status.ladder}
+    acts = (mode or status.mode) is Mode.ENFORCE
+    done = {
+        a.step for a in status.actions if a.ladder == status.ladder and not (acts and a.phase is ActionPhase.WOULD_DO)
+    }
     return next(((i, step) for i, step in enumerate(steps) if i not in done), None)
 
 
@@ -67,8 +73,8 @@ def _plan(s: Situation, status: AIIncidentStatus, step: Step) -> Planned:
         case ActionKind.RAISE_HUMAN_REVIEW:
             if s.spec.human_review is None:
                 return _not_declared("spec.humanReview")
-            if active(status, step.action):
-                return _already(step.action)
+            if before := active(status, step.action):
+                return _already(before)
             writes = raise_human_review(s, s.spec.human_review)
             return Plan(subject="", writes=writes, because="people look at more answers meanwhile")
         case ActionKind.ROLL_BACK:
@@ -76,8 +82,8 @@ def _plan(s: Situation, status: AIIncidentStatus, step: Step) -> Planned:
         case ActionKind.SWITCH_TRAFFIC:
             if s.spec.traffic is None:
                 return _not_declared("spec.traffic")
-            if active(status, step.action):
-                return _already(step.action)
+            if before := active(status, step.action):
+                return _already(before)
             assert step.fallback is not None, "the CRD refuses SwitchTraffic without fallback"
             fallback = choose(s.spec.fallbacks, step.fallback)
             if fallback is None:
@@ -110,7 +116,7 @@ def _plan(s: Situation, status: AIIncidentStatus, step: Step) -> Planned:
 def _plan_roll_back(s: Situation, status: AIIncidentStatus) -> Planned:
     if s.spec.revision is None:
         return _not_declared("spec.revision")
-    if any(a.kind is ActionKind.ROLL_BACK and a.writes for a in status.actions):
+    if any(a.kind is ActionKind.ROLL_BACK and a.writes and _counts(s, a) for a in status.actions):
         return CannotHelp(
             reason=Reason.ROLLED_BACK_ALREADY, because="there is at most one rollback in an incident, and it was taken"
         )
@@ -134,5 +140,10 @@ def _not_declared(what: str) -> CannotHelp:
     return CannotHelp(reason=Reason.NOT_DECLARED, because=f"the service declares no {what.removeprefix('a ')}")
 
 
-def _already(kind: ActionKind) -> CannotHelp:
-    return CannotHelp(reason=Reason.ALREADY_SO, because=f"{kind} is in force already")
+def _counts(s: Situation, action: Action) -> bool:
+    return s.spec.containment.mode is Mode.OBSERVE or action.phase is not ActionPhase.WOULD_DO
+
+
+def _already(before: Action) -> CannotHelp:
+    to = f" to {before.subject}" if before.subject else ""
+    return CannotHelp(reason=Reason.ALREADY_SO, because=f"{before.kind}{to} was taken already (it is {before.phase})")

@@ -12,6 +12,7 @@ from firebreak.api.v1alpha1.incident import (
     Action,
     ActionPhase,
     AIIncidentStatus,
+    Asked,
     Closing,
     FieldWrite,
     Outcome,
@@ -19,15 +20,18 @@ from firebreak.api.v1alpha1.incident import (
     Phase,
     TimelineEntry,
 )
-from firebreak.api.v1alpha1.policy import ContainmentPolicySpec
+from firebreak.api.v1alpha1.policy import ContainmentPolicySpec, ReleaseWhen
 from firebreak.api.v1alpha1.references import PolicyRef
 from firebreak.core.commands import (
     AbandonRemedy,
+    AdoptPolicy,
     AskPeople,
     BeginClosing,
     BeginRemedy,
     Command,
+    HearAgain,
     Judge,
+    KeepAsking,
     OpenIncident,
     Reason,
     Resolve,
@@ -40,8 +44,9 @@ from firebreak.core.commands import (
     TakeStep,
     UpdateEvidence,
 )
-from firebreak.core.containment import in_words, is_contained
+from firebreak.core.paging import PAGE_EVERY
 from firebreak.core.proof import ACTIVE
+from firebreak.core.steps import in_words, is_contained
 
 TIMELINE_LIMIT = 200
 _KEPT_HEAD = 50
@@ -86,6 +91,8 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
             raise ValueError("an incident is opened by begun()")
         case UpdateEvidence():
             changes = {"objectives": command.objectives, "exposure": command.exposure}
+        case AdoptPolicy():
+            changes = {"policy": command.policy, "severity": command.severity, "ladder": command.ladder}
         case SwitchLadder():
             changes = {
                 "category": Category(command.category),
@@ -93,17 +100,32 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
                 "ladder": command.ladder,
             }
         case TakeStep() | SkipStep():
-            if any(a.id == command.action.id for a in status.actions):
+            # What was only said in mode Observe gives way to what is done.
+            others = tuple(a for a in status.actions if not _is_said_only(a, command.action))
+            if any(a.id == command.action.id for a in others):
                 return status
-            changes = {"actions": (*status.actions, command.action)}
+            changes = {"actions": (*others, command.action)}
+            if command.on_request:
+                changes["contain_followed"] = True
         case SeeInForce():
+            if _action(status, command.action_id).phase is ActionPhase.IN_FORCE:
+                return status
             changes = _with(status, command.action_id, phase=ActionPhase.IN_FORCE, in_force_at=now, message="")
         case Judge():
-            changes = _with(status, command.action_id, outcome=command.outcome, proven_at=now)
-            if command.outcome == "Recovered" and status.contained_at is None:
+            if _action(status, command.action_id).outcome is command.outcome:
+                return status
+            # What could not be written in time is given up: two steps are never being written at once.
+            is_given_up = _action(status, command.action_id).phase is ActionPhase.INTENDED
+            given_up = {"phase": ActionPhase.BLOCKED, "message": command.because} if is_given_up else {}
+            changes = _with(status, command.action_id, outcome=command.outcome, proven_at=now, **given_up)
+            if command.outcome is Outcome.RECOVERED and status.contained_at is None:
                 changes["contained_at"] = now
         case Retarget():
             more = {"phase": ActionPhase.UNDOING} if command.undo else {}
+            before = _action(status, command.action_id)
+            wanted = (command.writes, command.given_back, ActionPhase.UNDOING if command.undo else before.phase)
+            if (before.writes, before.given_back, before.phase) == wanted:
+                return status
             changes = _with(
                 status,
                 command.action_id,
@@ -114,16 +136,48 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
                 **more,
             )
         case SeeGivenBack():
+            if _action(status, command.action_id).given_back_at is not None:
+                return status
             changes = _with(status, command.action_id, given_back_at=now)
         case BeginRemedy():
-            changes = {"remediated_revision": command.revision[:63], "remediating_since": now}
+            if status.remediating_since is not None:
+                return status
+            changes = {
+                "remediated_revision": command.revision[:63],
+                "remediating_since": now,
+                "remediating_on": command.on,
+            }
         case AbandonRemedy():
+            if status.remediating_since is None:
+                return status
             failed = status.failed_revisions
             if command.failed and command.revision and command.revision not in failed:
                 failed = (*failed, command.revision)[-16:]
-            changes = {"remediated_revision": "", "remediating_since": None, "failed_revisions": failed}
+            changes = {
+                "remediated_revision": "",
+                "remediating_since": None,
+                "remediating_on": None,
+                "failed_revisions": failed,
+            }
+            sign = status.remediating_on
+            if command.failed and sign in (ReleaseWhen.PERSON, ReleaseWhen.GAUGE_RECOVERED):
+                changes["refuted"] = tuple(dict.fromkeys((*status.refuted, sign)))
+        case HearAgain():
+            heard = tuple(sign for sign in status.refuted if sign not in command.refuted)
+            changes = {"refuted": heard, "contain_followed": status.contain_followed and not command.contain}
         case AskPeople():
-            changes = {"page": _page(status.page, command, now)}
+            if any(a.reason == command.reason and now < a.at + PAGE_EVERY for a in status.asked):
+                return status
+            asked = tuple(a for a in status.asked if a.reason != command.reason)
+            changes = {
+                "page": _page(status.page, command, now),
+                "asked": (*asked, Asked(reason=command.reason, at=now))[-32:],
+            }
+        case KeepAsking():
+            if status.page is not None and status.page.reason == command.reason:
+                return status
+            said = next((a.at for a in status.asked if a.reason == command.reason), now)
+            changes = {"page": Page(since=now, reason=command.reason, message=command.message, repeated_at=said)}
         case StopAsking():
             changes = {"page": None}
         case BeginClosing():
@@ -138,10 +192,14 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
                 a.model_copy(update={"phase": ActionPhase.KEPT, "ended_at": now}) if a.phase in ACTIVE else a
                 for a in status.actions
             )
+            if status.resolved_at is not None:
+                return status
             changes = {"resolved_at": now, "actions": kept, "page": None}
         case _:
             assert_never(command)
     changed = status.model_copy(update=changes)
+    if changed == status:
+        return status
     return _told(changed, command.reason, command.because, now) if command.because else _derived(changed)
 
 
@@ -149,6 +207,14 @@ def _page(page: Page | None, command: AskPeople, now: datetime) -> Page:
     if page is None or page.reason != command.reason:
         return Page(since=now, reason=command.reason, message=command.because, repeated_at=now)
     return page.model_copy(update={"message": command.because, "repeated_at": now, "times": page.times + 1})
+
+
+def _is_said_only(action: Action, taken: Action) -> bool:
+    return action.id == taken.id and action.phase is ActionPhase.WOULD_DO and taken.phase is not ActionPhase.WOULD_DO
+
+
+def _action(status: AIIncidentStatus, action_id: str) -> Action:
+    return next(a for a in status.actions if a.id == action_id)
 
 
 def _with(status: AIIncidentStatus, action_id: str, **changes: object) -> dict[str, object]:
@@ -169,7 +235,7 @@ def with_entry(status: AIIncidentStatus, reason: Reason, message: str, now: date
 
 def landed(write: FieldWrite) -> FieldWrite:
     """The write after what it wants was seen in the cluster."""
-    return write.model_copy(update={"landed": True, "last": write.desired})
+    return write.model_copy(update={"landed": True, "last": write.desired, "attempted": ()})
 
 
 def _told(status: AIIncidentStatus, reason: Reason, message: str, now: datetime) -> AIIncidentStatus:

@@ -5,10 +5,10 @@ A rollback is never given back: it ends when a revision that is neither quaranti
 when a person accepts the known-good one.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncident, AIIncidentStatus, Outcome, Resolution
-from firebreak.api.v1alpha1.policy import ActionKind, ContainmentPolicySpec, Release, ReleaseWhen
+from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncident, AIIncidentStatus, Outcome
+from firebreak.api.v1alpha1.policy import ActionKind, Release, ReleaseWhen
 from firebreak.api.v1alpha1.quantities import format_duration
 from firebreak.core.commands import (
     AbandonRemedy,
@@ -16,48 +16,44 @@ from firebreak.core.commands import (
     BeginRemedy,
     Command,
     Concern,
+    Judge,
     Move,
     Reason,
     Resolve,
     Retarget,
 )
-from firebreak.core.containment import is_contained, under_way
-from firebreak.core.evidence import is_gauge
+from firebreak.core.containment import is_anything_in_force
+from firebreak.core.evidence import declared_of, is_gauge, over_at
 from firebreak.core.field_writes import contained_again, given_back, undone
 from firebreak.core.observations import Failed, Waiting
+from firebreak.core.paging import PAGE_EVERY
 from firebreak.core.proof import active
+from firebreak.core.requests import gauges_breached, release_is_asked
+from firebreak.core.revision import may_be_the_fix
 from firebreak.core.situation import Situation
+from firebreak.core.steps import helping, in_words, is_contained, under_way
 from firebreak.core.verdict import Finding
 from firebreak.core.verify import ProofOf, shown
 
-_PATIENCE = 10
+PATIENCE = 10
 """After so many times stableFor without proof in either direction, people are asked."""
 
 
-def by_person(incident: AIIncident) -> Move:
-    """A person ends the incident, by its spec or by deleting it (the finalizer holds it until all is given back)."""
-    if incident.metadata.deletion_timestamp is not None and incident.spec.resolution is None:
-        because = "the incident was deleted"
-        return Move(commands=(BeginClosing(reason=Reason.REQUESTED_BY_PERSON, because=because),))
-    match incident.spec.resolution:
-        case Resolution.KNOWN_GOOD_ACCEPTED:
-            because = "a person accepted the known-good revision"
-            return Move(commands=(BeginClosing(reason=Reason.KNOWN_GOOD_ACCEPTED, because=because),))
-        case Resolution.FALSE_ALARM:
-            because = "a person says that it was a false alarm"
-            return Move(commands=(BeginClosing(reason=Reason.FALSE_ALARM, because=because, lift_quarantine=True),))
-        case None:
-            return Move()
+def close(status: AIIncidentStatus, now: datetime) -> Move:
+    """Give everything back that can be, then end; a rollback that was begun is carried through first.
 
-
-def close(status: AIIncidentStatus) -> Move:
-    """Give everything back that can be, then end."""
+    Half of it would leave a revision that nobody has ever tried.
+    """
     assert status.closing is not None
     undo = [a for a in _reversible(status) if a.phase is not ActionPhase.UNDOING]
     if undo:
         return Move(commands=tuple(_undo(a, status.closing.message) for a in undo))
-    if any(a.phase is ActionPhase.UNDOING for a in status.actions):
-        return Move()
+    owed = [a for a in status.actions if a.phase in (ActionPhase.UNDOING, ActionPhase.INTENDED)]
+    if owed:
+        late = status.closing.at + PAGE_EVERY
+        words = f"the incident cannot end: {', '.join(in_words(a) for a in owed)} is still being written"
+        concern = Concern(reason=Reason.NOT_IN_FORCE, because=words)
+        return Move(wake_at=late) if now < late else Move(concern=concern)
     over = "the incident is over, and nothing is left to give back"
     return Move(commands=(Resolve(reason=Reason(status.closing.reason), because=over),))
 
@@ -73,76 +69,89 @@ def _undo(action: Action, because: str) -> Command:
         writes=undone(action.writes),
         given_back=100,
         reason=Reason.GIVING_BACK,
-        because=f"{action.kind} is given back: {because}"[:1024],
+        because=f"{in_words(action)} is given back: {because}"[:1024],
         undo=True,
     )
 
 
 def next_move(s: Situation, incident: AIIncident, now: datetime) -> Move:
-    """The next move on the way back; nothing while nothing is contained."""
+    """The next move on the way back."""
     status = incident.status
-    if status.policy is None or under_way(status):
+    release = status.policy.release if status.policy else Release()
+    if under_way(status):
         return Move()
     if status.remediating_since is not None:
-        return _prove(s, incident, status.policy.release, now)
-    if not is_contained(status):
-        return _by_itself(status, status.policy, now)
-    fix = _fix(s, incident, status.policy.release)
-    if fix is not None:
-        return Move(commands=(fix,))
-    return _review_no_longer_needed(status, status.policy.release, now)
+        move = _prove(s, incident, release, now)
+    elif not (release_is_asked(incident) and is_anything_in_force(status)) and not is_contained(status):
+        move = _by_itself(s, status, release, now)
+    else:
+        fix = _fix(s, incident, release)
+        move = Move(commands=(fix,)) if fix else _review_no_longer_needed(s, status, release, now)
+    return _unless_held(s, incident, move)
 
 
-def _by_itself(status: AIIncidentStatus, policy: ContainmentPolicySpec, now: datetime) -> Move:
+def _unless_held(s: Situation, incident: AIIncident, move: Move) -> Move:
+    """A service that is to be left alone is given nothing back either, unless a person asks; a step back is taken."""
+    if not s.holds or not move.commands or release_is_asked(incident):
+        return move
+    if any(isinstance(c, AbandonRemedy) for c in move.commands):
+        return move
+    if isinstance(move.commands[0], BeginClosing) and not _reversible(incident.status):
+        return move
+    hold = s.holds[0]
+    return Move(concern=Concern(reason=hold.reason, because=f"giving back is held: {hold.because}"))
+
+
+def _by_itself(s: Situation, status: AIIncidentStatus, release: Release, now: datetime) -> Move:
     """Over without a containment that was shown to help: every objective has been met for as long as a proof takes."""
-    cleared = [o.cleared_at for o in status.objectives]
-    if not cleared or any(c is None for c in cleared):
-        return Move()
-    stable = policy.release.stable_for
-    over = max(c for c in cleared if c is not None) + stable
+    stable = release.stable_for
+    over = over_at(s, status, stable)
+    if over is None:
+        return _undecided(status, stable, now)
     if now < over:
         return Move(wake_at=over)
     because = f"every objective has been met for {format_duration(stable)}"
     return Move(commands=(BeginClosing(reason=Reason.RECOVERED_BY_ITSELF, because=because),))
 
 
+def _undecided(status: AIIncidentStatus, stable: timedelta, now: datetime) -> Move:
+    """Open, too little evidence to go on and none that it is over: after a while people are asked which it is."""
+    ways = "take the next step with spec.contain, or end it with spec.resolution"
+    if not status.objectives:
+        words = f"declared by a person, and no objective is breached: {ways}"
+        return Move(concern=Concern(reason=Reason.EVIDENCE_THIN, because=words))
+    moments = (status.detected_at, *(o.cleared_at for o in status.objectives), *(a.proven_at for a in status.actions))
+    since = max(m for m in moments if m is not None)
+    if now < (late := since + stable * PATIENCE):
+        return Move(wake_at=late)
+    words = f"not seen to be over, and nothing more can be done on the evidence there is: {ways}"
+    return Move(concern=Concern(reason=Reason.EVIDENCE_THIN, because=words))
+
+
 def _fix(s: Situation, incident: AIIncident, release: Release) -> BeginRemedy | None:
     status, current = incident.status, s.revision.current
-    if incident.spec.release:
+    name = current.name if current else ""
+    if release_is_asked(incident):
         because = "a person asked to give back"
-        return BeginRemedy(revision=current.name if current else "", reason=Reason.REQUESTED_BY_PERSON, because=because)
-    match release.when:
+        return BeginRemedy(on=ReleaseWhen.PERSON, revision=name, reason=Reason.REQUESTED_BY_PERSON, because=because)
+    when = release.when
+    gauges = [n for n in declared_of(s, status) if is_gauge(s.spec, n)]
+    if when is ReleaseWhen.GAUGE_RECOVERED and not gauges:
+        when = ReleaseWhen.NEW_REVISION
+    match when:
         case ReleaseWhen.PERSON:
             return None
         case ReleaseWhen.NEW_REVISION:
-            if current is None or not _is_new(s, status, current.name):
+            if not may_be_the_fix(s.revision, status):
                 return None
-            because = f"revision {current.name} is neither quarantined nor the known-good one"
-            return BeginRemedy(revision=current.name, reason=Reason.FIX_SEEN, because=because)
+            because = f"revision {name} is neither the one that failed nor one that was rolled back to"
+            return BeginRemedy(on=when, revision=name, reason=Reason.FIX_SEEN, because=because)
         case ReleaseWhen.GAUGE_RECOVERED:
-            if not _gauges_met(s, status):
+            found = [s.verdicts.get(n) for n in gauges]
+            if when in status.refuted or any(v is None or v.finding is not Finding.MET for v in found):
                 return None
-            words = "; ".join(
-                f"{o.name}: {s.verdicts[o.name].because}" for o in status.objectives if is_gauge(s.spec, o.name)
-            )
-            return BeginRemedy(revision="", reason=Reason.FIX_SEEN, because=words[:1024])
-
-
-def _is_new(s: Situation, status: AIIncidentStatus, name: str) -> bool:
-    known_good = s.revision.known_good
-    rolled_back = {a.subject for a in status.actions if a.kind is ActionKind.ROLL_BACK}
-    return (
-        name not in s.revision.quarantined
-        and name not in status.failed_revisions
-        and name not in rolled_back
-        and name != status.revision
-        and (known_good is None or name != known_good.name)
-    )
-
-
-def _gauges_met(s: Situation, status: AIIncidentStatus) -> bool:
-    names = [o.name for o in status.objectives if is_gauge(s.spec, o.name)]
-    return bool(names) and all(n in s.verdicts and s.verdicts[n].finding is Finding.MET for n in names)
+            words = "; ".join(f"{v.objective.objective}: {v.because}" for v in found if v)
+            return BeginRemedy(on=when, revision="", reason=Reason.FIX_SEEN, because=words[:1024])
 
 
 def _prove(s: Situation, incident: AIIncident, release: Release, now: datetime) -> Move:
@@ -150,54 +159,52 @@ def _prove(s: Situation, incident: AIIncident, release: Release, now: datetime) 
     status = incident.status
     assert status.remediating_since is not None
     switch = active(status, ActionKind.SWITCH_TRAFFIC)
-    gone = _proof_is_gone(s, incident, release)
+    gone = _proof_is_gone(s, incident)
     if gone:
-        return _step_back(status, switch, failed=False, because=gone)
+        return _step_back(s, status, switch, failed=False, because=gone)
     since = status.remediating_since
     if switch is not None:
         if switch.given_back == 0:
+            is_asked = release_is_asked(incident)
             # Users get the probe's answers too: what they are to judge must be what serves.
-            if isinstance(s.rollout, Waiting | Failed) and not incident.spec.release:
+            if isinstance(s.rollout, Waiting | Failed) and not is_asked:
                 concern = Concern(reason=Reason.NOT_IN_FORCE, because=f"the fix does not serve: {s.rollout.because}")
                 return Move(concern=concern if isinstance(s.rollout, Failed) else None)
-            if not incident.spec.release and now < since + release.stable_for:
+            if not is_asked and now < since + release.stable_for:
                 return Move(wake_at=since + release.stable_for)
             return _give_back(switch, release.ramp[0], "the first share is the probe")
         if switch.given_back_at is None:
             return Move()
         since = switch.given_back_at
-    proof = shown(s, [o.name for o in status.objectives])
+    proof = shown(s, declared_of(s, status), since)
     if proof.of is ProofOf.NO_HELP:
-        return _step_back(status, switch, failed=True, because=proof.because)
+        return _step_back(s, status, switch, failed=True, because=proof.because)
     if now < since + release.stable_for:
         return Move(wake_at=since + release.stable_for)
-    told = incident.spec.release and proof.of is ProofOf.NOTHING
+    told = release_is_asked(incident) and proof.of is ProofOf.NOTHING
     if proof.of is ProofOf.HELP or told:
         words = f"held for {format_duration(release.stable_for)}: {proof.because}"
         if switch is not None and switch.given_back < 100:
             share = next((p for p in release.ramp if p > switch.given_back), 100)
             return _give_back(switch, share, words)
         return Move(commands=(BeginClosing(reason=Reason.FIX_PROVEN, because=words[:1024]),))
-    late = since + release.stable_for * _PATIENCE
+    late = since + release.stable_for * PATIENCE
     if now < late:
         return Move(wake_at=late)
     return Move(concern=Concern(reason=Reason.EVIDENCE_THIN, because=f"cannot prove the fix: {proof.because}"))
 
 
-def _proof_is_gone(s: Situation, incident: AIIncident, release: Release) -> str:
+def _proof_is_gone(s: Situation, incident: AIIncident) -> str:
     """Why what began the giving back no longer holds; empty while it does."""
     status, current = incident.status, s.revision.current
-    if incident.spec.release:
-        return ""
-    if release.when is ReleaseWhen.NEW_REVISION and current is not None and current.name != status.remediated_revision:
+    if status.remediated_revision and current is not None and current.name != status.remediated_revision:
         return f"revision {current.name} has taken the place of {status.remediated_revision}"
-    if release.when is ReleaseWhen.GAUGE_RECOVERED:
-        broken = [
-            f"{o.name}: {s.verdicts[o.name].because}"
-            for o in status.objectives
-            if is_gauge(s.spec, o.name) and o.name in s.verdicts and s.verdicts[o.name].finding is Finding.BREACHED
-        ]
-        return "; ".join(broken)
+    if release_is_asked(incident):
+        return ""
+    if status.remediating_on is ReleaseWhen.PERSON:
+        return "the person who asked for it has taken it back"
+    if status.remediating_on is ReleaseWhen.GAUGE_RECOVERED:
+        return "; ".join(gauges_breached(s, incident))
     return ""
 
 
@@ -215,7 +222,7 @@ def _give_back(switch: Action, share: int, because: str) -> Move:
     )
 
 
-def _step_back(status: AIIncidentStatus, switch: Action | None, *, failed: bool, because: str) -> Move:
+def _step_back(s: Situation, status: AIIncidentStatus, switch: Action | None, *, failed: bool, because: str) -> Move:
     reason = Reason.FIX_FAILED if failed else Reason.FIX_SEEN
     commands: list[Command] = [
         AbandonRemedy(
@@ -225,6 +232,11 @@ def _step_back(status: AIIncidentStatus, switch: Action | None, *, failed: bool,
             because=f"giving back ends: {because}"[:1024],
         )
     ]
+    for action in helping(status):
+        # What failed has taken its place, so the rollback contains nothing any more, and the ladder goes on.
+        if failed and action.kind is ActionKind.ROLL_BACK and action.subject != status.remediated_revision:
+            words = f"{in_words(action)}: {because}"[:1024]
+            commands.append(Judge(action_id=action.id, outcome=Outcome.UNKNOWN, reason=Reason.OVERTAKEN, because=words))
     if switch is not None and switch.given_back:
         commands.append(
             Retarget(
@@ -238,13 +250,15 @@ def _step_back(status: AIIncidentStatus, switch: Action | None, *, failed: bool,
     return Move(commands=tuple(commands))
 
 
-def _review_no_longer_needed(status: AIIncidentStatus, release: Release, now: datetime) -> Move:
+def _review_no_longer_needed(s: Situation, status: AIIncidentStatus, release: Release, now: datetime) -> Move:
     """After a rollback that helped, people need not look at every answer until the fix comes."""
     rolled_back = active(status, ActionKind.ROLL_BACK)
     review = active(status, ActionKind.RAISE_HUMAN_REVIEW)
     if review is None or rolled_back is None or rolled_back.outcome is not Outcome.RECOVERED:
         return Move()
     if rolled_back.proven_at is None or active(status, ActionKind.SWITCH_TRAFFIC):
+        return Move()
+    if s.revision.current is None or s.revision.current.name != rolled_back.subject:
         return Move()
     over = rolled_back.proven_at + release.stable_for
     if now < over:

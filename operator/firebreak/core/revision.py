@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from firebreak.api.v1alpha1.aiservice import KnownGood, Revision
-from firebreak.api.v1alpha1.incident import Suspect
+from firebreak.api.v1alpha1.incident import AIIncidentStatus, Suspect
+from firebreak.api.v1alpha1.policy import ActionKind
 
 Values = Mapping[str, str | int]
 
@@ -94,6 +95,18 @@ def changes(before: Snapshot, after: Snapshot, changed_at: datetime) -> tuple[Su
         for name in sorted(after.values)
         if before.values.get(name) != after.values.get(name)
     )
+
+
+def may_be_the_fix(facts: RevisionFacts, status: AIIncidentStatus) -> bool:
+    """Whether the revision that serves is another one than what failed, and than what Firebreak rolled back to.
+
+    Someone may also revert to the known-good one by hand: that is a fix as well, and is proven like one.
+    """
+    if facts.current is None:
+        return False
+    rolled_back_to = {a.subject for a in status.actions if a.kind is ActionKind.ROLL_BACK}
+    bad = {status.revision, *status.failed_revisions, *facts.quarantined}
+    return facts.current.name not in bad | rolled_back_to
 
 
 def shorten(value: str | int) -> str:

@@ -6,13 +6,14 @@ Only fresh evidence counts (core/proof.py says since when), and what cannot be t
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
-from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatus
+from firebreak.api.v1alpha1.incident import Action, AIIncidentStatus
 from firebreak.api.v1alpha1.policy import ActionKind
-from firebreak.core.evidence import is_gauge, strongest
+from firebreak.core.evidence import declared_of, is_gauge
 from firebreak.core.situation import Situation
-from firebreak.core.verdict import Finding, RecoveryFinding, Tier
+from firebreak.core.verdict import Finding, RecoveryFinding
 
 
 class ProofOf(StrEnum):
@@ -32,25 +33,20 @@ class Proof:
 
 
 def helped(s: Situation, status: AIIncidentStatus, action: Action) -> Proof:
-    """Judge the step under way."""
-    names = [o.name for o in status.objectives]
-    if action.phase is not ActionPhase.IN_FORCE:
-        effect = s.effects.get(action.id)
-        missing = action.message or (effect.because if effect else "its effect was not seen")
-        still = strongest(s, status) >= Tier.CONFIRMED
-        return Proof(of=ProofOf.NO_HELP if still else ProofOf.NOTHING, because=f"not in force: {missing}")
+    """Judge a step that is in force."""
+    names = declared_of(s, status)
     if action.kind is ActionKind.SWITCH_TRAFFIC:
         return Proof(
             of=ProofOf.HELP, because=f"users are answered by {action.subject}; the failing answers reach nobody"
         )
     if action.kind is ActionKind.DISABLE_FEATURE and names and all(is_gauge(s.spec, n) for n in names):
         return Proof(of=ProofOf.HELP, because=f"{action.subject} is off; what it would have answered reaches nobody")
-    return shown(s, names)
+    return shown(s, names, action.in_force_at)
 
 
-def shown(s: Situation, names: Iterable[str]) -> Proof:
-    """What fresh evidence shows of these objectives taken together: the worst of them decides."""
-    proofs = [_of_one(s, name) for name in names]
+def shown(s: Situation, names: Iterable[str], since: datetime | None) -> Proof:
+    """What evidence from after `since` shows of these objectives taken together: the worst of them decides."""
+    proofs = [_of_one(s, name, since) for name in names]
     if not proofs:
         return Proof(of=ProofOf.NOTHING, because="no objective was breached, so none can be seen to recover")
     for kind in (ProofOf.NO_HELP, ProofOf.NOTHING):
@@ -60,11 +56,11 @@ def shown(s: Situation, names: Iterable[str]) -> Proof:
     return Proof(of=ProofOf.HELP, because="; ".join(p.because for p in proofs))
 
 
-def _of_one(s: Situation, name: str) -> Proof:
+def _of_one(s: Situation, name: str, since: datetime | None) -> Proof:
     if is_gauge(s.spec, name):
         verdict = s.verdicts.get(name)
-        if verdict is None:
-            return Proof(of=ProofOf.NOTHING, because=f"{name} has not been read")
+        if verdict is None or (since is not None and verdict.at < since):
+            return Proof(of=ProofOf.NOTHING, because=f"{name} has not been read since")
         of = {Finding.MET: ProofOf.HELP, Finding.BREACHED: ProofOf.NO_HELP}.get(verdict.finding, ProofOf.NOTHING)
         return Proof(of=of, because=f"{name}: {verdict.because}")
     fresh = s.recoveries.get(name)

@@ -24,7 +24,7 @@ from firebreak.api.v1alpha1.model import (
     cel,
     list_map,
 )
-from firebreak.api.v1alpha1.policy import ActionKind, ContainmentPolicySpec, Severity
+from firebreak.api.v1alpha1.policy import ActionKind, ContainmentPolicySpec, ReleaseWhen, Severity
 from firebreak.api.v1alpha1.references import FieldPath, PolicyRef, TargetRef
 
 FINALIZER = "firebreak.dev/undo"
@@ -60,11 +60,13 @@ class AIIncidentSpec(ApiModel):
     description: Text = ""
     """What a person saw."""
     contain: bool = False
-    """Take the next step of the ladder now, on this person's word instead of the metrics' evidence."""
+    """Take the next step of the ladder now, on this person's word instead of the metrics' evidence. Each true is one
+    step that changes what users get: for another one set it to false and to true again."""
     acknowledged: bool = False
     """A person has it: pages are no longer repeated."""
     release: bool = False
-    """Give back now, by the policy's ramp, without waiting for the policy's proof."""
+    """Give back now, by the policy's ramp, without waiting for the policy's proof. What turns out to be bad still is
+    contained again; to try once more set it to false and to true again."""
     resolution: Resolution | None = None
     """Either gives back all that can be given back, and ends the incident. KnownGoodAccepted: the known-good revision
     stays, the bad one stays out. FalseAlarm: the quarantine is lifted too, so that you can deploy the revision again."""
@@ -128,6 +130,8 @@ class FieldWrite(ApiModel):
     """What we know to have put there last; the original until the first write has landed."""
     desired: FieldValue
     """What is to stand there; recorded before it is written."""
+    attempted: Annotated[tuple[FieldValue, ...], Field(max_length=16)] = ()
+    """What was to stand there before that, and may do: nobody saw whether it was written, and it is ours all the same."""
     landed: bool = False
     """Whether desired was seen in the cluster."""
     left: bool = False
@@ -235,6 +239,15 @@ class Page(ApiModel):
     """How often it was said."""
 
 
+class Asked(ApiModel):
+    """When something was last asked of people."""
+
+    reason: Annotated[str, Field(max_length=64)]
+    """What, in one word."""
+    at: Time
+    """When; within the time after which pages repeat it is not said again, even if it was not so in between."""
+
+
 class Closing(ApiModel):
     """Why the incident is ending; everything that can be given back is being given back."""
 
@@ -304,10 +317,18 @@ class AIIncidentStatus(ApiModel):
     """New revisions that were tried and did not pass."""
     remediating_since: Time | None = None
     """Since when the proof for giving back is being collected."""
+    remediating_on: ReleaseWhen | None = None
+    """What called for it: NewRevision, GaugeRecovered or Person (spec.release)."""
+    refuted: Annotated[tuple[ReleaseWhen, ...], Field(max_length=3)] = ()
+    """What called for giving back while it was bad still; each counts again only when it was gone in between."""
+    contain_followed: bool = False
+    """The step that spec.contain asks for was taken."""
     closing: Closing | None = None
     """Why it is ending."""
     page: Page | None = None
     """What people are asked to do."""
+    asked: Annotated[tuple[Asked, ...], Field(max_length=32, json_schema_extra=list_map("reason"))] = ()
+    """What they were asked before, and when."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))] = ()
     """Contained, Held, Quarantined, Released."""
     timeline: Annotated[tuple[TimelineEntry, ...], Field(max_length=200)] = ()

@@ -153,8 +153,9 @@ class Release(ApiModel):
     }
 
     when: ReleaseWhen = ReleaseWhen.NEW_REVISION
-    """NewRevision (default): a revision that is neither quarantined nor the known-good one. GaugeRecovered: the breached
-    gauges are back. Person: someone sets the incident's spec.release."""
+    """NewRevision (default): a revision that is neither the one that failed nor one that Firebreak rolled back to.
+    GaugeRecovered: the breached gauges are back (an incident without one waits for a new revision). Person: someone sets
+    the incident's spec.release."""
     stable_for: Duration = parse_duration("30m")
     """How long the proof must hold, at each step of the ramp too; default 30m."""
     ramp: Annotated[tuple[Annotated[int, Field(ge=1, le=100)], ...], Field(min_length=1, max_length=8)] = (10, 50, 100)

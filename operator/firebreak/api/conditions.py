@@ -17,6 +17,9 @@ class ConditionType(StrEnum):
     INDICATOR_HEALTHY = "IndicatorHealthy"
     CONTAINMENT_READY = "ContainmentReady"
     REACHABLE = "Reachable"
+    CONTAINED = "Contained"
+    NEEDS_HUMAN = "NeedsHuman"
+    RESOLVED = "Resolved"
 
     @property
     def sentence(self) -> str:
@@ -30,6 +33,9 @@ _TYPES = {
     ConditionType.INDICATOR_HEALTHY: "The series of every objective are there and can be read.",
     ConditionType.CONTAINMENT_READY: "What is declared for containment could be carried out now.",
     ConditionType.REACHABLE: "The metric source answers.",
+    ConditionType.CONTAINED: "Something is in force that was shown to help.",
+    ConditionType.NEEDS_HUMAN: "People are asked to do something; the message says what.",
+    ConditionType.RESOLVED: "The incident is over, and what could be given back was.",
 }
 
 
@@ -53,6 +59,9 @@ class ConditionReason(StrEnum):
     TARGET_MISSING = "TargetMissing"
     POLICY_MISSING = "PolicyMissing"
     STEP_NOT_DECLARED = "StepNotDeclared"
+    IN_FORCE = "InForce"
+    NOTHING_IN_FORCE = "NothingInForce"
+    OPEN = "Open"
     ANSWERING = "Answering"
     NOT_ANSWERING = "NotAnswering"
 
@@ -80,6 +89,9 @@ _REASONS = {
     ConditionReason.TARGET_MISSING: "An object that the service names does not exist.",
     ConditionReason.POLICY_MISSING: "The service names a containment policy that does not exist.",
     ConditionReason.STEP_NOT_DECLARED: "The policy has a step for which the service declares nothing.",
+    ConditionReason.IN_FORCE: "A step is in force and was shown to help.",
+    ConditionReason.NOTHING_IN_FORCE: "No step is in force that was shown to help.",
+    ConditionReason.OPEN: "The incident is open.",
     ConditionReason.ANSWERING: "The metric source has answered the last query.",
     ConditionReason.NOT_ANSWERING: "The metric source has not answered the last query, or cannot be asked as declared.",
 }

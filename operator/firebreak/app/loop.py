@@ -24,6 +24,7 @@ from firebreak.app.revisions import Revisions
 from firebreak.app.status import VALUES_EVERY
 from firebreak.core.commands import Command, Decision, OpenIncident, Resolve, TakeStep
 from firebreak.core.decide import decide, without_service
+from firebreak.core.incident_conditions import joined, with_conditions
 from firebreak.core.objectives import ServiceKey
 from firebreak.core.opening import DETECTOR, OPENED_BY
 from firebreak.core.ports import ClusterError, ObjectKey
@@ -94,6 +95,7 @@ class Loop:
                 self._turns.done(key)
 
     async def _turn(self, key: ServiceKey) -> None:
+        await self._tidy(key)
         for _ in range(_MOVES):
             now = self._clock.now()
             seen = await self._observer.look(key, now)
@@ -116,6 +118,19 @@ class Loop:
                 self._sleep_until(key, seen, decision)
                 return
         self._turns.touch(key)
+
+    async def _tidy(self, key: ServiceKey) -> None:
+        """What a crash between two writes may have left: a finalizer on a record that is over, a second open record."""
+        opened: AIIncident | None = None
+        for incident in self._catalog.incidents(key):
+            if incident.status.phase is Phase.RESOLVED:
+                if FINALIZER in incident.metadata.finalizers:
+                    await self._objects.let_go(_key(incident), FINALIZER)
+            elif opened is None:
+                opened = incident
+            elif incident.status.detected_at is None:
+                # At most one is open for a service: what a person saw meanwhile is part of it, and asks for nothing later.
+                await self._write(incident, joined(incident.status, opened.metadata.name, self._clock.now()))
 
     def _sleep_until(self, key: ServiceKey, seen: Seen | Orphan, decision: Decision) -> None:
         if decision.wake_at is not None:
@@ -213,6 +228,7 @@ class Loop:
             )
 
     async def _write(self, incident: AIIncident, status: AIIncidentStatus) -> AIIncident:
+        status = with_conditions(status, incident.metadata.generation, self._clock.now())
         stored = await self._objects.write_status(_key(incident), incident.metadata.resource_version, status)
         if isinstance(stored, Stored):
             self._catalog.see(stored.object)

@@ -38,7 +38,7 @@ from firebreak.core.proof import Question, question
 from firebreak.core.requests import contain_is_asked
 from firebreak.core.situation import Hold, PastContainment, Situation
 from firebreak.core.steps import is_contained, under_way
-from firebreak.core.verdict import Health, RecoveryVerdict
+from firebreak.core.verdict import Finding, Health, RecoveryVerdict, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +110,9 @@ class Observer:
         quarantined = frozenset(q.spec.revision for q in self._catalog.quarantines(key))
         revision = await self._revisions.facts(service, quarantined, now)
         policy = self._policy(service)
+        last_resolved = max((i.status.resolved_at for i in incidents if i.status.resolved_at), default=None)
         verdicts = {o.name: self._sampler.verdict(_objective(key, o.name), now) for o in self._watched(service)}
-        asked = question(incident.status) if incident else None
+        asked = question(incident.status) if incident else self._still(key, verdicts, last_resolved)
         base = Situation(
             service=key,
             spec=service.spec,
@@ -129,7 +130,7 @@ class Observer:
             fallbacks=await self._fallbacks(service, incident) if incident else {},
             holds=self._holds(service, key),
             past=_past(incidents),
-            last_resolved=max((i.status.resolved_at for i in incidents if i.status.resolved_at), default=None),
+            last_resolved=last_resolved,
             bad_answers=self._bad_answers(incident),
             worse_segments=self._worse_segments(incident),
         )
@@ -170,11 +171,11 @@ class Observer:
     def _recoveries(
         self, service: AIService, incident: AIIncident | None, asked: Question | None, now: datetime
     ) -> Mapping[str, RecoveryVerdict]:
-        if incident is None or asked is None:
+        if asked is None:
             return {}
         key = ServiceKey(service.metadata.namespace, service.metadata.name)
         labelled = service.spec.revision is not None and service.spec.revision.metric_label is not None
-        rates = {o.name: o.rate for o in incident.status.objectives}
+        rates = {o.name: o.rate for o in incident.status.objectives} if incident else {}
         return {
             o.name: self._sampler.recovery(
                 _objective(key, o.name), asked.since, asked.revision if labelled else None, rates.get(o.name), now
@@ -182,6 +183,14 @@ class Observer:
             for o in self._watched(service)
             if o.indicator.gauge is None
         }
+
+    def _still(
+        self, key: ServiceKey, verdicts: Mapping[str, Verdict], last_resolved: datetime | None
+    ) -> Question | None:
+        """Whether what began before the last incident ended is bad still: an incident that ended too early is no end."""
+        if last_resolved is None or not any(v.finding is Finding.BREACHED for v in verdicts.values()):
+            return None
+        return Question(since=last_resolved, revision=None, about="what is left of the last incident")
 
     def _exposed(self, service: AIService, key: ServiceKey, asked: Question | None) -> bool | None:
         if service.spec.answers is None or asked is None:

@@ -19,6 +19,7 @@ class Reason(StrEnum):
     BREACH_SUSPECTED = "BreachSuspected"  # evidence of tier Suspected opened the incident
     BREACH_CONFIRMED = "BreachConfirmed"  # evidence of tier Confirmed
     DECLARED_BY_PERSON = "DeclaredByPerson"  # a person created the incident
+    JOINED_ANOTHER = "JoinedAnother"  # declared while another incident of the service was open
     OBJECTIVE_JOINED = "ObjectiveJoined"  # one more objective is breached
     LADDER_SWITCHED = "LadderSwitched"  # a worse category asks for another ladder
     EVIDENCE_REACHED = "EvidenceReached"  # a step is taken: the evidence it needs is there

@@ -9,9 +9,11 @@ import re
 from collections.abc import Mapping
 
 from firebreak.api.v1alpha1 import AIIncident, AIService, Quarantine
+from firebreak.api.v1alpha1.aiservice import Revision
 from firebreak.api.v1alpha1.incident import Action
 from firebreak.api.v1alpha1.quarantine import DeniedField, QuarantineSpec
-from firebreak.core.revision import Snapshot
+from firebreak.core.field_writes import value_of
+from firebreak.core.revision import Snapshot, digest_of
 
 _CONTAINER = re.compile(r"\.containers\[\?@\.name=='([^']+)'\]\.image$")
 _KEY = re.compile(r"^\$\.data(?:\.([A-Za-z_][A-Za-z0-9_-]*)|\['([^']+)'\])$")
@@ -21,9 +23,11 @@ def quarantine_of(
     incident: AIIncident, service: AIService | None, action: Action, history: tuple[Snapshot, ...]
 ) -> QuarantineSpec | None:
     """The quarantine that belongs to a rollback; None when no field of it is of a kind that can be denied."""
-    bad = next((s for s in history if s.name == incident.status.revision), None)
     good = next((s for s in history if s.name == action.subject), None)
-    if service is None or service.spec.revision is None or bad is None or good is None:
+    if service is None or service.spec.revision is None or good is None:
+        return None
+    bad = _taken_out(service.spec.revision, action, good, history)
+    if bad is None:
         return None
     denied = []
     for field in service.spec.revision.fields:
@@ -49,6 +53,17 @@ def quarantine_of(
         reason=action.because,
         denied=tuple(denied),
     )
+
+
+def _taken_out(declared: Revision, action: Action, good: Snapshot, history: tuple[Snapshot, ...]) -> Snapshot | None:
+    """The revision that the rollback takes out: what it replaces, which may have come after the incident was opened."""
+    replaced = {(w.target, w.path): value_of(w.original, history) for w in action.writes}
+    values = dict(good.values)
+    for field in declared.fields:
+        value = replaced.get((field.target, field.path))
+        if isinstance(value, str | int):
+            values[field.name] = value
+    return next((s for s in history if s.digest == digest_of(values)), None)
 
 
 def is_to_be_lifted(quarantine: Quarantine, current: Mapping[str, str | int], history: tuple[Snapshot, ...]) -> str:

@@ -103,6 +103,8 @@ class Observer:
             return Orphan(incident=incident) if incident else None
         if isinstance(service, Invalid):
             return Unreadable(message=service.message)
+        # With the service as it was read here: a claim that another gives up meanwhile was in conflict with this one.
+        holds = self._holds(service, key)
         if incident is not None:
             await self._read_targets(service)
         else:
@@ -128,7 +130,8 @@ class Observer:
             effects=await self._effects(service, incident) if incident else {},
             rollout=self._rollout(service) if incident and incident.status.remediating_since else None,
             fallbacks=await self._fallbacks(service, incident) if incident else {},
-            holds=self._holds(service, key),
+            # And as it is now, after all that was waited for: what forbids at either moment forbids.
+            holds=tuple(dict.fromkeys((*holds, *self._holds(service, key)))),
             past=_past(incidents),
             last_resolved=last_resolved,
             bad_answers=self._bad_answers(incident),

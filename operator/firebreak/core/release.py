@@ -184,10 +184,13 @@ def _prove(s: Situation, incident: AIIncident, release: Release, now: datetime) 
     told = release_is_asked(incident) and proof.of is ProofOf.NOTHING
     if proof.of is ProofOf.HELP or told:
         words = f"held for {format_duration(release.stable_for)}: {proof.because}"
+        if told:
+            words = f"a person asked to give back, without proof: {proof.because}"
         if switch is not None and switch.given_back < 100:
             share = next((p for p in release.ramp if p > switch.given_back), 100)
             return _give_back(switch, share, words)
-        return Move(commands=(BeginClosing(reason=Reason.FIX_PROVEN, because=words[:1024]),))
+        reason = Reason.REQUESTED_BY_PERSON if told else Reason.FIX_PROVEN
+        return Move(commands=(BeginClosing(reason=reason, because=words[:1024]),))
     late = since + release.stable_for * PATIENCE
     if now < late:
         return Move(wake_at=late)

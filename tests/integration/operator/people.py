@@ -52,6 +52,7 @@ def two_services_that_claim_one_place_are_both_held(place: Place) -> None:
     place.kubectl("delete", "ais", "twin", "--wait=false")
     place.until_contained()
     assert place.is_as_before()
+    assert actions(place.until_resolved("twin-1")) == [], "only one of them ever writes to the place"
 
 
 def a_person_has_it_contained_and_released(place: Place) -> None:
@@ -65,6 +66,7 @@ def a_person_has_it_contained_and_released(place: Place) -> None:
     assert place.answer()[0] == 503
     place.say("declared", release=True)
     found = place.until_resolved("declared")
+    assert found["status"]["closing"]["reason"] == "RequestedByPerson", "no objective has proven anything"
     assert said(found, "GivingBack")[0].startswith("30%")
     assert declared(place) == before
     assert owned_by_firebreak(place) == []

@@ -22,7 +22,7 @@ class VolumeError(Exception):
     """The volume cannot be made yet; the message becomes the pod's."""
 
 
-SUPPORTED = ("configMap", "projected", "emptyDir", "downwardAPI", "secret")
+SUPPORTED = ("configMap", "projected", "emptyDir", "downwardAPI")
 
 
 class Volumes:
@@ -72,7 +72,7 @@ class Volumes:
         if "downwardAPI" in volume:
             return self._downward(volume["downwardAPI"])
         kinds = [k for k in volume if k != "name"]
-        raise VolumeError(f"volume {volume['name']}: the lab has no {kinds[0]} (it has {', '.join(SUPPORTED[:4])})")
+        raise VolumeError(f"volume {volume['name']}: the lab has no {kinds[0]} (it has {', '.join(SUPPORTED)})")
 
     async def _projected(self, source: Object) -> Mapping[str, bytes]:
         if "configMap" in source:

@@ -13,8 +13,9 @@ import structlog
 
 from firebreak.adapters.kube.client import ClusterDenied
 from firebreak.adapters.kube.quarantines import Quarantines
-from firebreak.api.v1alpha1 import AIIncident, AIService
+from firebreak.api.v1alpha1 import AIIncident, AIService, Quarantine
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatus, FieldWrite
+from firebreak.api.v1alpha1.model import API_VERSION
 from firebreak.api.v1alpha1.policy import ActionKind
 from firebreak.api.v1alpha1.quarantine import QuarantineSpec
 from firebreak.api.v1alpha1.references import TargetRef
@@ -22,7 +23,17 @@ from firebreak.app.catalog import target_key
 from firebreak.app.clock import Clock
 from firebreak.core.commands import Reason
 from firebreak.core.field_writes import ours, value_of
-from firebreak.core.ports import Changed, Cluster, Landed, Missing, Refused, Unmatched, WriteResult
+from firebreak.core.ports import (
+    Changed,
+    Cluster,
+    ClusterError,
+    Landed,
+    Missing,
+    ObjectKey,
+    Refused,
+    Unmatched,
+    WriteResult,
+)
 from firebreak.core.quarantine import quarantine_of
 from firebreak.core.record import landed, with_action, with_entry
 from firebreak.core.revision import Snapshot
@@ -30,7 +41,8 @@ from firebreak.core.revision import Snapshot
 log = structlog.get_logger()
 
 _QUARANTINE_WITHIN_SECONDS = 10.0
-"""A policy takes about a second to take effect; past this the rollback goes ahead without, and says so."""
+"""A policy takes about a second to take effect; past this the rollback goes ahead without, and says so. An API server
+that has just started may need 30 s, until it finds the Quarantines' kind: that is too long for users to wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +60,8 @@ class Actuator:
         self._cluster = cluster
         self._quarantines = quarantines
         self._clock = clock
+        self._not_denying_since: dict[ObjectKey, float] = {}
+        """Quarantines that are awaited: since when (monotonic) the API server answers, and does not deny."""
 
     async def carry_out(self, incident: AIIncident, context: Context) -> AIIncidentStatus:
         """Do what is outstanding; returns the record after it, equal to the one given when there was nothing to do.
@@ -169,15 +183,26 @@ class Actuator:
         if wanted is None:
             return status, True
         name = incident.metadata.name
-        await self._quarantines.create(incident.metadata.namespace, name, wanted)
-        if await self._denies(incident, name, wanted):
+        where = ObjectKey(API_VERSION, Quarantine.__name__, incident.metadata.namespace, name)
+        try:
+            await self._quarantines.create(where.namespace, name, wanted)
+            denies = await self._denies(incident, name, wanted)
+        except ClusterError:
+            # What could not be asked is no time in which it could have taken effect: an outage begins the wait anew.
+            self._not_denying_since.pop(where, None)
+            raise
+        if denies:
+            self._not_denying_since.pop(where, None)
             return status, True
-        waited = (self._clock.now() - action.intended_at).total_seconds()
+        now = self._clock.monotonic()
+        waited = now - self._not_denying_since.setdefault(where, now)
         if waited < _QUARANTINE_WITHIN_SECONDS:
             return status, False
+        self._not_denying_since.pop(where, None)
         message = (
             f"the quarantine of revision {wanted.revision} is not in force after {waited:.0f} s: nothing keeps it from "
-            f"coming back; check the ValidatingAdmissionPolicies of the chart"
+            f"coming back; check the ValidatingAdmissionPolicies of the chart (an API server that has just started takes "
+            f"up to 30 s to heed them)"
         )
         if not any(e.reason == Reason.QUARANTINE_MISSING for e in status.timeline):
             status = with_entry(status, Reason.QUARANTINE_MISSING, message, self._clock.now())

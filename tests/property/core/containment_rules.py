@@ -1,0 +1,268 @@
+"""What must never happen in a containment, whatever the evidence, the people, the cluster and the crashes do.
+
+Each rule looks at a world, at one turn of `decide`, or at one go of the actuator, and answers in words or not at all.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+from tests.builders import V2, V4
+from tests.property.core.containment_world import (
+    HISTORY,
+    PLACES,
+    Setting,
+    World,
+    Written,
+    awaited,
+    decided,
+    fields_of,
+    revision_of,
+)
+
+from firebreak.api.v1alpha1.aiservice import Mode
+from firebreak.api.v1alpha1.incident import Action, ActionPhase, Outcome, Phase
+from firebreak.api.v1alpha1.policy import ActionKind, ReleaseWhen
+from firebreak.core.commands import (
+    AbandonRemedy,
+    AskPeople,
+    BeginClosing,
+    Command,
+    Decision,
+    Judge,
+    OpenIncident,
+    Reason,
+    Resolve,
+    Retarget,
+    TakeStep,
+)
+from firebreak.core.evidence import is_gauge
+from firebreak.core.field_writes import value_of
+from firebreak.core.paging import PAGE_EVERY
+from firebreak.core.proof import ACTIVE
+from firebreak.core.record import recorded
+from firebreak.core.steps import changes_answers, is_contained
+
+_BREACHED = ("Suspected", "Confirmed", "ConfirmedAnew")
+_CONFIRMED = ("Confirmed", "ConfirmedAnew")
+
+
+def broken_by_world(w: World) -> Iterator[str]:
+    """True at every moment."""
+    if w.status is None:
+        return
+    pending = [a.id for a in w.status.actions if _is_under_way(a)]
+    if len(pending) > 1:
+        yield f"two containments are under way at once: {pending}"
+    for action in w.status.actions:
+        if action.phase is ActionPhase.INTENDED and action.outcome is not Outcome.PENDING:
+            yield f"{action.kind} is judged, and is being written still"
+        if action.kind is ActionKind.ROLL_BACK and action.phase in (ActionPhase.UNDOING, ActionPhase.UNDONE):
+            yield "a rollback is undone"
+    taken = [a for a in w.status.actions if a.phase not in (ActionPhase.SKIPPED, ActionPhase.WOULD_DO)]
+    if sum(a.kind is ActionKind.ROLL_BACK for a in taken) > 1:
+        yield "there is more than one rollback in the incident"
+
+
+def broken_by_repetition(w: World, decision: Decision) -> Iterator[str]:
+    """A command that is recorded twice changes nothing the second time."""
+    status = w.status
+    for command in decision.commands:
+        if status is None or isinstance(command, OpenIncident):
+            return
+        status = recorded(status, command, w.now)
+        if recorded(status, command, w.now + timedelta(seconds=1)) != status:
+            yield f"recorded twice, {type(command).__name__} changes something the second time"
+
+
+def _is_under_way(action: Action) -> bool:
+    return changes_answers(action.kind) and action.outcome is Outcome.PENDING and action.phase in ACTIVE
+
+
+def broken_by_turn(setting: Setting, w: World, decision: Decision) -> Iterator[str]:
+    """True of everything that is decided."""
+    for command in decision.commands:
+        match command:
+            case TakeStep(action=action):
+                yield from _a_step(w, action)
+            case Retarget():
+                yield from _giving_back(setting, w, decision.commands, command)
+            case BeginClosing(reason=reason):
+                yield from _an_end(setting, w, reason)
+            case Judge(outcome=Outcome.NOT_RECOVERED, action_id=action_id):
+                if not _is_in_force(w, action_id):
+                    yield f"{action_id} is found not to help, and was never in force"
+                if not _is_bad_still(setting, w):
+                    yield f"{action_id} is found not to help without fresh evidence of a breach"
+            case AskPeople(reason=reason):
+                before = [a.at for a in w.status.asked if a.reason == reason] if w.status else []
+                if before and w.now - before[0] < PAGE_EVERY:
+                    yield f"people are asked of {reason} again within {PAGE_EVERY}"
+                if before and w.said.acknowledged:
+                    yield f"people are asked of {reason} again although somebody has it"
+            case Resolve():
+                yield from _a_resolution(setting, w)
+            case _:
+                pass
+
+
+def _a_step(w: World, action: Action) -> Iterator[str]:
+    assert w.status is not None
+    if w.mode is Mode.OBSERVE:
+        yield f"{action.kind} is taken in mode Observe"
+    if w.is_paused:
+        yield f"{action.kind} is taken while everything is paused"
+    if action.phase is not ActionPhase.INTENDED:
+        yield f"{action.kind} begins as {action.phase}"
+    needed = _CONFIRMED if changes_answers(action.kind) else _BREACHED
+    by_person = w.said.contain and not w.status.contain_followed
+    if not by_person and not any(v in needed for v in w.verdicts):
+        yield f"{action.kind} is taken on {w.verdicts}"
+    if w.status.closing or w.status.remediating_since:
+        yield f"{action.kind} is taken while control is given back"
+    first = not any(changes_answers(a.kind) and a.writes and a.phase != "WouldDo" for a in w.status.actions)
+    if changes_answers(action.kind) and first and not w.said.contain and w.status.policy is not None:
+        rails = w.status.policy.guardrails
+        if any(w.now - p.ended_at < rails.cooldown for p in w.past):
+            yield "a containment begins within the cooldown"
+        recent = [p for p in w.past if w.now - p.at < rails.max_containments.per]
+        if len(recent) >= rails.max_containments.count:
+            yield f"{len(recent)} containments have been, and one more begins"
+
+
+def _giving_back(setting: Setting, w: World, commands: tuple[Command, ...], command: Retarget) -> Iterator[str]:
+    assert w.status is not None
+    action = next(a for a in w.status.actions if a.id == command.action_id)
+    if command.undo:
+        if changes_answers(action.kind) and w.status.closing is None:
+            yield f"{action.kind} is undone while the incident goes on"
+        return
+    if command.given_back == 0:
+        if not any(isinstance(c, AbandonRemedy) for c in commands):
+            yield "traffic is taken again without a reason"
+        return
+    if w.status.remediating_since is None:
+        yield "traffic is given back, and nothing proves the fix"
+    if w.rollout != "InForce" and not _release_is_asked(w) and action.given_back == 0:
+        yield "users are sent to a fix that does not serve"
+    if action.given_back > 0:
+        yield from _unproven(setting, w, f"{command.given_back}% of traffic is given back")
+
+
+def _an_end(setting: Setting, w: World, reason: Reason) -> Iterator[str]:
+    assert w.status is not None
+    if reason is Reason.FIX_PROVEN:
+        yield from _unproven(setting, w, "the incident ends as fixed")
+    if reason is Reason.RECOVERED_BY_ITSELF:
+        if not w.status.objectives or any(
+            v != "Met" for n, v in zip(setting.names, w.verdicts, strict=True) if _is_part(w, n)
+        ):
+            yield f"the incident ends by itself on {w.verdicts}"
+        current = revision_of(setting, w).current
+        for action in w.status.actions:
+            gone = action.kind is ActionKind.ROLL_BACK and current and current.name != action.subject
+            if changes_answers(action.kind) and action.phase is ActionPhase.IN_FORCE and not gone:
+                yield f"the incident ends by itself while {action.kind} is in force"
+
+
+def _unproven(setting: Setting, w: World, what: str) -> Iterator[str]:
+    shown = [_shown(setting, w, name) for name in setting.names if _is_part(w, name)]
+    if "Bad" in shown:
+        yield f"{what} although it is bad still"
+    if not _release_is_asked(w) and (not shown or any(s != "Good" for s in shown)):
+        yield f"{what} without proof"
+
+
+def _shown(setting: Setting, w: World, name: str) -> str:
+    i = setting.names.index(name)
+    if is_gauge(setting.spec, name):
+        return {"Met": "Good", "Inconclusive": "", "Error": ""}.get(w.verdicts[i], "Bad")
+    return {"Recovered": "Good", "NotHelped": "Bad"}.get(w.folds[i], "")
+
+
+def _is_bad_still(setting: Setting, w: World) -> bool:
+    return any(_shown(setting, w, name) == "Bad" for name in setting.names if _is_part(w, name))
+
+
+def _is_part(w: World, name: str) -> bool:
+    return w.status is not None and any(o.name == name for o in w.status.objectives)
+
+
+def _release_is_asked(w: World) -> bool:
+    return w.said.release and w.status is not None and ReleaseWhen.PERSON not in w.status.refuted
+
+
+def _is_in_force(w: World, action_id: str) -> bool:
+    return w.status is not None and any(a.id == action_id and a.phase is ActionPhase.IN_FORCE for a in w.status.actions)
+
+
+def _a_resolution(setting: Setting, w: World) -> Iterator[str]:
+    """At the end nothing of what can be given back is left, and no rollback is left half done."""
+    assert w.status is not None
+    normal = fields_of(V2)
+    over = (ActionPhase.UNDONE, ActionPhase.SKIPPED, ActionPhase.WOULD_DO)
+    for action in w.status.actions:
+        if action.phase in over:
+            pass
+        elif action.kind is not ActionKind.ROLL_BACK:
+            yield f"the incident ends, and {action.kind} is {action.phase}"
+        elif action.phase is ActionPhase.INTENDED:
+            yield "the incident ends in the middle of a rollback"
+    for i in range(3, len(PLACES)):
+        if w.fields[i] != normal[i] and i not in w.theirs:
+            yield f"the incident ends, and {PLACES[i][1]} holds {w.fields[i]}, not {normal[i]} as before"
+
+
+def broken_by_writing(setting: Setting, before: World, written: Written) -> Iterator[str]:
+    """True of every write."""
+    if setting.spec.containment.mode is Mode.OBSERVE and written.places:
+        yield "something is written in mode Observe"
+    ours = _ever_ours(before)
+    for place in written.places:
+        if before.fields[place] not in ours.get(place, ()):
+            yield f"{PLACES[place][1]}: {before.fields[place]} was somebody's, and is overwritten"
+        if written.world.fields[place] in (V2.values.get(_FIELD.get(place, "")), V4.values.get(_FIELD.get(place, ""))):
+            yield f"{PLACES[place][1]}: a bad revision is written"
+
+
+_FIELD = {0: "model", 1: "prompt"}
+
+
+def _ever_ours(w: World) -> dict[int, set[object]]:
+    """What the places held before, and everything that Firebreak may have put there."""
+    assert w.status is not None
+    found: dict[int, set[object]] = {}
+    for action in w.status.actions:
+        for x in action.writes:
+            values = (x.original, x.last, x.desired, *x.attempted)
+            place = PLACES.index((x.target, x.path))
+            found.setdefault(place, set()).update(value_of(v, HISTORY) for v in values)
+    return found
+
+
+def broken_at_rest(setting: Setting, w: World, decision: Decision) -> Iterator[str]:
+    """True whenever nothing is left to decide or to do: what is awaited has a name, a time or a page."""
+    status = w.status
+    if status is None or status.phase is Phase.RESOLVED:
+        return
+    looked_for = bool(awaited(status)) or any(
+        a.phase in (ActionPhase.INTENDED, ActionPhase.UNDOING) for a in status.actions
+    )
+    rolls_out = status.remediating_since is not None and w.rollout != "InForce"
+    by_fix = is_contained(status) and status.remediating_since is None
+    if not (decision.wake_at or status.page or looked_for or rolls_out or by_fix):
+        yield f"nothing will ever happen: {status.phase}, {[(a.id, a.phase, a.outcome) for a in status.actions]}"
+    if decision.wake_at and decision.wake_at <= w.now:
+        yield f"to be woken at {decision.wake_at:%H:%M}, which is past"
+    later = w.now + timedelta(days=2) if decision.wake_at is None else decision.wake_at - timedelta(seconds=1)
+    if "ConfirmedAnew" not in w.verdicts and _moves_at(setting, w, later):
+        yield f"time passes, and something is to be done before it is woken ({decision.wake_at})"
+    confirmed = any(v in _CONFIRMED for n, v in zip(setting.names, w.verdicts, strict=True) if _is_part(w, n))
+    acts = status.closing or status.remediating_since or is_contained(status) or any(map(_is_under_way, status.actions))
+    if confirmed and not acts and not status.page and not decision.wake_at:
+        yield "it is surely bad, nothing is done about it, and nobody is asked"
+
+
+def _moves_at(setting: Setting, w: World, later: object) -> bool:
+
+    return bool(decided(setting, replace(w, now=later)).commands)  # type: ignore[arg-type]

@@ -1,0 +1,108 @@
+"""No order of events makes a containment do harm, or leaves it without a way on: every reachable state is looked at."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import settings
+from tests.property.core.containment_world import Setting, World, Written, acted, decided
+from tests.property.core.model_search import Found, search
+from tests.property.core.questions import Case, small_cases, wide_cases
+
+from firebreak.core.commands import BeginClosing, BeginRemedy, Decision
+
+SMALL, WIDE = small_cases(), wide_cases()
+IS_THOROUGH = settings.get_current_profile_name() == "thorough"
+AT_MOST = 150_000 if IS_THOROUGH else 5_000
+
+
+def searched(case: Case, at_most: int = 100_000) -> Found:
+    return search(case.setting, [case.start], case.events, must_end=case.must_end, at_most=at_most)
+
+
+@pytest.mark.parametrize("question", SMALL)
+def test_no_order_of_events_breaks_a_rule(question: str) -> None:
+    """Never two at once, never on thin evidence, never beyond the limits, never stuck, and all given back at the end."""
+    found = searched(SMALL[question])
+    print(f"{question}: {found.states} states, {found.steps} steps, {found.ends} ends")
+    assert not found.broken, "\n".join(found.broken)
+    assert found.is_complete
+    assert found.ends or not SMALL[question].must_end
+
+
+@pytest.mark.parametrize("question", WIDE)
+def test_no_rule_is_broken_within_so_many_states(question: str) -> None:
+    """The same with more that may happen, breadth first, as far as the time goes."""
+    found = searched(WIDE[question], AT_MOST)
+    print(f"{question}: {found.states} states, {found.steps} steps, complete: {found.is_complete}")
+    assert not found.broken, "\n".join(found.broken)
+
+
+def on_a_guess(setting: Setting, w: World) -> Decision:
+    """Missing evidence is read as the worst."""
+    return decided(setting, replace(w, verdicts=tuple("Confirmed" if v == "Inconclusive" else v for v in w.verdicts)))
+
+
+def paused_or_not(setting: Setting, w: World) -> Decision:
+    """The pause is not looked at."""
+    return decided(setting, replace(w, is_paused=False))
+
+
+def of_good_hope(setting: Setting, w: World) -> Decision:
+    """Every fix is taken for good."""
+    return decided(setting, replace(w, folds=tuple("Recovered" for _ in w.folds)))
+
+
+def without_memory(setting: Setting, w: World) -> Decision:
+    """What people were asked is forgotten."""
+    if w.status is None:
+        return decided(setting, w)
+    return decided(setting, replace(w, status=w.status.model_copy(update={"asked": (), "page": None})))
+
+
+def without_end(setting: Setting, w: World) -> Decision:
+    """No incident is ever closed."""
+    decision = decided(setting, w)
+    return Decision() if any(isinstance(c, BeginClosing) for c in decision.commands) else decision
+
+
+def without_hope(setting: Setting, w: World) -> Decision:
+    """No fix is ever tried."""
+    decision = decided(setting, w)
+    return Decision() if any(isinstance(c, BeginRemedy) for c in decision.commands) else decision
+
+
+WRONG = {
+    "on a guess": (on_a_guess, "a rollback, and a fix for it", "is taken on"),
+    "paused or not": (paused_or_not, "it is paused", "while everything is paused"),
+    "of good hope": (of_good_hope, "a switch, and a fix for it", "without proof"),
+    "without memory": (without_memory, "nobody has the pager", "again within"),
+    "without end": (without_end, "a rollback, and a fix for it", "something is to be done"),
+    "without hope": (without_hope, "a rollback, and a fix for it", "no way from here to an end"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_decision_is_noticed(wrong: str) -> None:
+    """The rules can be broken: each of these ways of deciding breaks the one that it should."""
+    decide, question, words = WRONG[wrong]
+    case = SMALL[question]
+    found = search(case.setting, [case.start], case.events, decide=decide, tolerate=1)
+    assert any(words in broken for broken in found.broken), found.broken
+
+
+def forgetful(w: World) -> Iterator[Written]:
+    """An actuator that forgets what it may have written just before it was killed."""
+    assert w.status is not None
+    actions = tuple(
+        a.model_copy(update={"writes": tuple(x.model_copy(update={"attempted": ()}) for x in a.writes)})
+        for a in w.status.actions
+    )
+    return acted(replace(w, status=w.status.model_copy(update={"actions": actions})))
+
+
+def test_an_actuator_that_forgets_is_noticed() -> None:
+    """Killed between a write and its record, it takes its own value for somebody's, and leaves it behind."""
+    case = SMALL["killed while a switch is written, and ended"]
+    found = search(case.setting, [case.start], case.events, act=forgetful, tolerate=1)
+    assert any("as before" in broken for broken in found.broken), found.broken

@@ -1,8 +1,11 @@
 """Scenarios: what people say is done, and what they forbid is not."""
 
+import json
+
 from tests.integration.operator.manifests import incident as declaration
-from tests.integration.operator.manifests import service
+from tests.integration.operator.manifests import prompt, service
 from tests.integration.operator.place import (
+    BAD_PROMPT,
     Place,
     action,
     actions,
@@ -73,18 +76,24 @@ def a_person_has_it_contained_and_released(place: Place) -> None:
 
 
 def a_person_accepts_the_known_good_revision(place: Place) -> None:
-    """It ends there: the known-good revision stays, and the bad one stays out."""
+    """Only the prompt was bad: it is put back and its readers restarted; it stays so, and the bad prompt stays out."""
     place.declare()
     place.until_proven()
-    place.break_quietly()
-    place.until_contained()
+    place.deploy(text=BAD_PROMPT)
+    incident = place.until_contained()
+    assert {s["field"] for s in incident["status"]["suspects"]} == {"prompt"}
+    written = {w["path"].rsplit(".", 1)[-1] for w in action(incident, "RollBack")["writes"]}
+    assert len(written) == 2, f"the prompt, and the restart of what has read it: {written}"
+
     place.say("shop-1", resolution="KnownGoodAccepted")
     incident = place.until_resolved()
     assert incident["status"]["closing"]["reason"] == "KnownGoodAccepted"
     assert action(incident, "RollBack")["phase"] == "Kept"
     assert place.is_as_before()
-    assert "shop-1" in place.refused(lambda: place.apply(place.workload("shop:bad")))
+    assert "shop-1" in place.refused(lambda: place.apply(prompt(BAD_PROMPT)))
     assert owned_by_firebreak(place) == []
+    place.apply(place.workload("shop:two"))
+    assert place.image() == "shop:two", "the image was never bad, so it is not kept out"
 
 
 def a_false_alarm_may_come_back(place: Place) -> None:
@@ -97,6 +106,24 @@ def a_false_alarm_may_come_back(place: Place) -> None:
     incident = place.until_resolved()
     assert incident["status"]["closing"]["reason"] == "FalseAlarm"
     place.until_gone("quarantine", "shop-1")
+    assert owned_by_firebreak(place) == []
+    place.break_quietly()
+
+
+def what_someone_has_changed_meanwhile_is_left_to_them(place: Place) -> None:
+    """Giving back undoes what Firebreak wrote, and no more; it says what it has left."""
+    place.declare()
+    place.until_proven()
+    place.apply(declaration(**_CONTAIN))
+    place.until_contained("declared")
+    change = [{"op": "replace", "path": "/spec/rules/0/backendRefs/0/weight", "value": 7}]
+    place.kubectl("patch", "httproute", "shop", "--type=json", "-p", json.dumps(change))
+    place.say("declared", resolution="KnownGoodAccepted")
+    found = place.until_resolved("declared")
+    (left,) = said(found, "LeftAsChanged")
+    assert "someone else has set it to '7'" in left
+    weights = {b["name"]: b["weight"] for b in place.get("httproute", "shop")["spec"]["rules"][0]["backendRefs"]}
+    assert weights == {"shop": 7, "firebreak-responder": 0}
     assert owned_by_firebreak(place) == []
 
 
@@ -143,6 +170,7 @@ SCENARIOS = (
     a_person_has_it_contained_and_released,
     a_person_accepts_the_known_good_revision,
     a_false_alarm_may_come_back,
+    what_someone_has_changed_meanwhile_is_left_to_them,
     a_deleted_incident_gives_back_before_it_goes,
     a_deleted_service_is_given_back,
     a_namespace_goes_with_its_open_incident,

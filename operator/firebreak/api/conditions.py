@@ -55,6 +55,7 @@ class ConditionReason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     INDICATOR_MISSING = "IndicatorMissing"
     SOURCE_MISSING = "SourceMissing"
+    INDICATOR_ODD = "IndicatorOdd"
     REVISION_UNREADABLE = "RevisionUnreadable"
     TARGET_MISSING = "TargetMissing"
     POLICY_MISSING = "PolicyMissing"
@@ -85,6 +86,7 @@ _REASONS = {
     ConditionReason.INVALID_SPEC: "The spec cannot be understood.",
     ConditionReason.INDICATOR_MISSING: "An objective names an indicator that does not exist.",
     ConditionReason.SOURCE_MISSING: "The service names a metric source that does not exist.",
+    ConditionReason.INDICATOR_ODD: "What an indicator has told lately cannot be quite right; the message says what.",
     ConditionReason.REVISION_UNREADABLE: "A field of spec.revision does not match one place in its object.",
     ConditionReason.TARGET_MISSING: "An object that the service names does not exist.",
     ConditionReason.POLICY_MISSING: "The service names a containment policy that does not exist.",

@@ -17,11 +17,17 @@ from firebreak.api.v1alpha1.indicator import QualityIndicatorSpec
 from firebreak.api.v1alpha1.references import IndicatorKind
 from firebreak.api.v1alpha1.source import MetricSourceSpec
 from firebreak.app.catalog import Catalog
-from firebreak.core.compile_objectives import Compiled, compile_objectives
+from firebreak.core.compile_objectives import Compiled, ProblemKind, compile_objectives
 from firebreak.core.objectives import ServiceKey, SourceKey, Watched
 from firebreak.core.problems import Problem
 
 _Declared = tuple[object, ...]
+
+_REASONS = {
+    ProblemKind.SOURCE_MISSING: ConditionReason.SOURCE_MISSING,
+    ProblemKind.INDICATOR_MISSING: ConditionReason.INDICATOR_MISSING,
+    ProblemKind.REFUSED: ConditionReason.INVALID_SPEC,
+}
 
 
 class Objectives:
@@ -61,7 +67,7 @@ class Objectives:
         return tuple(
             Problem(
                 condition=ConditionType.INDICATOR_HEALTHY,
-                reason=_reason(p.place, p.message),
+                reason=_REASONS[p.kind],
                 message=f"{p.place}: {p.message}",
             )
             for p in known[1].problems
@@ -83,9 +89,3 @@ def _source(service: AIService, sources: Mapping[SourceKey, MetricSourceSpec]) -
     ref = service.spec.metrics.source
     namespace = service.metadata.namespace if ref.kind == "MetricSource" else ""
     return (sources.get(SourceKey(namespace, ref.name)),)
-
-
-def _reason(place: str, message: str) -> ConditionReason:
-    if place == "spec.metrics.source":
-        return ConditionReason.SOURCE_MISSING
-    return ConditionReason.INDICATOR_MISSING if message.startswith("no ") else ConditionReason.INVALID_SPEC

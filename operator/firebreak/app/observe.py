@@ -22,6 +22,7 @@ from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatu
 from firebreak.api.v1alpha1.policy import ActionKind, ContainmentPolicySpec
 from firebreak.api.v1alpha1.references import PolicyKind
 from firebreak.app.catalog import Catalog, Invalid, target_key
+from firebreak.app.measuring import oddities
 from firebreak.app.objectives import Objectives
 from firebreak.app.revisions import Revisions
 from firebreak.app.sampler import Sampler
@@ -113,7 +114,8 @@ class Observer:
         revision = await self._revisions.facts(service, quarantined, now)
         policy = self._policy(service)
         last_resolved = max((i.status.resolved_at for i in incidents if i.status.resolved_at), default=None)
-        verdicts = {o.name: self._sampler.verdict(_objective(key, o.name), now) for o in self._watched(service)}
+        measured = tuple(_objective(key, o.name) for o in self._watched(service))
+        verdicts = {o.objective: self._sampler.verdict(o, now) for o in measured}
         asked = question(incident.status) if incident else self._still(key, verdicts, last_resolved)
         base = Situation(
             service=key,
@@ -141,7 +143,7 @@ class Observer:
             service=service,
             situation=base,
             health=self._health(service, base, now),
-            problems=(*self._objectives.problems(key), *problems_of(base)),
+            problems=(*self._objectives.problems(key), *oddities(self._sampler, measured), *problems_of(base)),
             awaits_effect=incident is not None and _awaits_effect(incident.status),
         )
 

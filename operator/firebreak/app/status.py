@@ -238,7 +238,10 @@ def _objectives_met(objectives: tuple[Told, ...]) -> _Said:
 
 def _indicator_healthy(service: AIService, verdicts: Mapping[str, Verdict], problems: tuple[Problem, ...]) -> _Said:
     wrong = [(str(p.reason), p.message) for p in problems if p.condition is ConditionType.INDICATOR_HEALTHY]
-    explained = bool(wrong)
+    explained = any(
+        p.condition is ConditionType.INDICATOR_HEALTHY and p.reason is not ConditionReason.INDICATOR_ODD
+        for p in problems
+    )
     thin: list[tuple[str, str]] = []
     for objective in service.spec.objectives:
         verdict = verdicts.get(objective.name)

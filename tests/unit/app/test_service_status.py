@@ -356,3 +356,15 @@ def test_a_change_of_state_is_written_at_once(change: dict[str, Any]) -> None:
     new = told(a_service(status=old), *verdicts, **change)
 
     assert worth_writing(old, new, NOW, NOW + timedelta(seconds=1))
+
+
+def test_an_odd_reading_does_not_hide_a_source_that_is_away():
+    """Both are told: the one is about what was read, the other about what can be read no longer."""
+    odd = Problem(
+        condition=ConditionType.INDICATOR_HEALTHY, reason=ConditionReason.INDICATOR_ODD, message="NaN, infinite"
+    )
+    away = a_verdict(finding=Finding.ERROR, reason=VerdictReason.SOURCE_UNREACHABLE, because="connection refused")
+    healthy = condition(told(a_service(), away, problems=(odd,)), ConditionType.INDICATOR_HEALTHY)
+    assert healthy.reason == ConditionReason.SEVERAL
+    assert "NaN, infinite" in healthy.message
+    assert "connection refused" in healthy.message

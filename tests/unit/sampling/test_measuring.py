@@ -1,0 +1,57 @@
+"""What the measuring says about itself: odd readings, and how long a breach would go unseen."""
+
+from datetime import timedelta
+
+from tests.recorded import RecordedStore
+
+from firebreak.api.conditions import ConditionReason, ConditionType
+from firebreak.app.grid import Grid
+from firebreak.app.measuring import oddities
+from firebreak.app.sampler import Sampler
+from firebreak.core.detectors.rules import Sequential
+from firebreak.core.objectives import ObjectiveKey, ObjectiveSpec, Ratio, SourceKey
+
+GRID = Grid(timedelta(seconds=60), timedelta(seconds=15))
+FIRST = 29_000_000
+SPEC = ObjectiveSpec(
+    key=ObjectiveKey("docs", "summarizer", "groundedness"),
+    category="Hallucination",
+    source=SourceKey("", "default"),
+    indicator=Ratio(bad="bad_total", total="judged_total"),
+    rule=Sequential(allowed=0.05),
+    step=GRID.step,
+    settle=GRID.settle,
+    matchers=(("service", "summarizer"),),
+)
+
+
+async def sampled(steps: list[tuple[float, float]], spec: ObjectiveSpec = SPEC) -> Sampler:
+    """A sampler that has read so many bad of so many judged, step after step."""
+    store = RecordedStore(GRID)
+    labels = {"namespace": "docs", "service": "summarizer", "revision": "v1"}
+    bad = judged = 0.0
+    for step, (more_bad, more_judged) in enumerate([(0.0, 0.0), *steps], start=1):
+        bad, judged = bad + more_bad, judged + more_judged
+        store.write("bad_total", labels, {FIRST + step: bad})
+        store.write("judged_total", labels, {FIRST + step: judged})
+    sampler = Sampler(lambda _: store)
+    await sampler.sample([spec], GRID.end(FIRST + len(steps) + 1) + GRID.settle)
+    return sampler
+
+
+async def test_more_bad_than_judged_is_odd():
+    """The two counters do not count the same verdicts, and the condition says so."""
+    sampler = await sampled([(0, 40)] * 10 + [(50, 40), (0, 1)])
+    (found,) = oddities(sampler, [SPEC.key])
+    assert (found.condition, found.reason) == (ConditionType.INDICATOR_HEALTHY, ConditionReason.INDICATOR_ODD)
+    assert found.message.startswith("groundedness: more bad than judged")
+
+
+async def test_what_was_odd_is_forgotten_after_the_trailing_steps():
+    """An hour of sound readings later nothing is said any more."""
+    assert oddities(await sampled([(50, 40), (0, 1)] + [(0, 40)] * 62), [SPEC.key]) == ()
+
+
+async def test_sound_readings_are_not_odd():
+    """Some bad among the judged is what the counters are for."""
+    assert oddities(await sampled([(2, 40)] * 10), [SPEC.key]) == ()

@@ -10,15 +10,15 @@ from typing import Any
 
 from firebreak.api.v1alpha1 import AIIncident, AIService
 from firebreak.api.v1alpha1.aiservice import Mode
-from firebreak.api.v1alpha1.incident import Action, AIIncidentStatus
-from firebreak.api.v1alpha1.policy import ContainmentPolicySpec
+from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatus
+from firebreak.api.v1alpha1.policy import ActionKind, ContainmentPolicySpec
 from firebreak.api.v1alpha1.references import TargetRef
 from firebreak.core.commands import Command, Decision, OpenIncident
 from firebreak.core.decide import decide
 from firebreak.core.objectives import ObjectiveKey, ServiceKey
 from firebreak.core.observations import InForce
 from firebreak.core.ports import KubeObject
-from firebreak.core.record import begun, recorded
+from firebreak.core.record import begun, landed, recorded, with_action
 from firebreak.core.revision import RevisionFacts, Snapshot
 from firebreak.core.situation import Situation
 from firebreak.core.verdict import Finding, Onset, RecoveryFinding, RecoveryVerdict, Tier, Verdict, VerdictReason
@@ -323,3 +323,52 @@ def said(s: Situation, **spec: Any) -> Situation:
     assert s.incident is not None, "there is no incident"
     changed = s.incident.model_copy(update={"spec": s.incident.spec.model_copy(update=spec)})
     return replace(s, incident=changed)
+
+
+def in_force(s: Situation, kind: str, now: datetime, **changes: Any) -> Situation:
+    """The situation after the last action of this kind was written, and its effect seen."""
+    action = action_of(s, kind)
+    known: dict[str, Any] = {
+        "writes": tuple(landed(w) for w in action.writes),
+        "phase": ActionPhase.IN_FORCE,
+        "applied_at": now,
+        "in_force_at": now,
+    }
+    changed = with_status(s, with_action(status_of(s), action.model_copy(update=known | changes)))
+    if kind != ActionKind.ROLL_BACK:
+        return changed
+    return replace(changed, revision=revisions(V1, since=now, quarantined=("v2",)), objects=a_cluster(V1))
+
+
+def with_status(s: Situation, status: AIIncidentStatus) -> Situation:
+    """The situation with this record."""
+    assert s.incident is not None, "there is no incident"
+    return replace(s, incident=s.incident.model_copy(update={"status": status}))
+
+
+def now_saying(s: Situation, *verdicts: Verdict, recoveries: tuple[RecoveryVerdict, ...] = ()) -> Situation:
+    """The situation with other evidence."""
+    return replace(
+        s,
+        verdicts={v.objective.objective: v for v in verdicts} or s.verdicts,
+        recoveries={r.objective.objective: r for r in recoveries},
+    )
+
+
+def rolled_back(now: datetime = T0 + timedelta(minutes=1), **rest: Any) -> Situation:
+    """A rollback to v1 is in force, and has not been judged."""
+    s = settled(opened(**({"policy": a_policy(ROLL_BACK, TO_SMALL)} | rest)), T0)
+    return in_force(s, "RollBack", now)
+
+
+def contained_by_rollback(now: datetime = T0 + timedelta(minutes=10), **rest: Any) -> Situation:
+    """The rollback was shown to help."""
+    s = now_saying(rolled_back(**rest), recoveries=(a_recovery(),))
+    return carried_out(s, decide(s, now), now)
+
+
+def contained_by_switch(now: datetime = T0 + timedelta(minutes=2), **rest: Any) -> Situation:
+    """All traffic goes to the small model, and was seen to."""
+    s = in_force(settled(opened(**({"policy": a_policy(TO_SMALL)} | rest)), T0), "SwitchTraffic", at(minutes=1))
+    s = replace(s, objects=a_cluster(weights=(0, 100, 0)))
+    return carried_out(s, decide(s, now), now)

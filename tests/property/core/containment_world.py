@@ -150,7 +150,8 @@ def _fold_of(name: str, symbol: str) -> RecoveryVerdict:
 
 
 def _effect_of(symbol: str) -> Effect:
-    return {"InForce": InForce, "Waiting": Waiting, "Failed": Failed}[symbol](because=f"the effect: {symbol}")
+    kinds: dict[str, type[InForce | Waiting | Failed]] = {"InForce": InForce, "Waiting": Waiting, "Failed": Failed}
+    return kinds[symbol](because=f"the effect: {symbol}")
 
 
 @lru_cache(maxsize=4096)

@@ -16,6 +16,7 @@ class ConditionType(StrEnum):
     OBJECTIVES_MET = "ObjectivesMet"
     INDICATOR_HEALTHY = "IndicatorHealthy"
     CONTAINMENT_READY = "ContainmentReady"
+    VERIFICATION_FEASIBLE = "VerificationFeasible"
     REACHABLE = "Reachable"
     CONTAINED = "Contained"
     NEEDS_HUMAN = "NeedsHuman"
@@ -32,6 +33,7 @@ _TYPES = {
     ConditionType.OBJECTIVES_MET: "Every objective is met; Unknown when the evidence is missing or too thin.",
     ConditionType.INDICATOR_HEALTHY: "The series of every objective are there and can be read.",
     ConditionType.CONTAINMENT_READY: "What is declared for containment could be carried out now.",
+    ConditionType.VERIFICATION_FEASIBLE: "Enough is judged for every step to be proven within its time.",
     ConditionType.REACHABLE: "The metric source answers.",
     ConditionType.CONTAINED: "Something is in force that was shown to help.",
     ConditionType.NEEDS_HUMAN: "People are asked to do something; the message says what.",
@@ -56,6 +58,8 @@ class ConditionReason(StrEnum):
     INDICATOR_MISSING = "IndicatorMissing"
     SOURCE_MISSING = "SourceMissing"
     INDICATOR_ODD = "IndicatorOdd"
+    TOO_LITTLE_EVIDENCE = "TooLittleEvidence"
+    ENOUGH_EVIDENCE = "EnoughEvidence"
     REVISION_UNREADABLE = "RevisionUnreadable"
     TARGET_MISSING = "TargetMissing"
     POLICY_MISSING = "PolicyMissing"
@@ -87,6 +91,8 @@ _REASONS = {
     ConditionReason.INDICATOR_MISSING: "An objective names an indicator that does not exist.",
     ConditionReason.SOURCE_MISSING: "The service names a metric source that does not exist.",
     ConditionReason.INDICATOR_ODD: "What an indicator has told lately cannot be quite right; the message says what.",
+    ConditionReason.TOO_LITTLE_EVIDENCE: "A step has less time to be proven than the evidence takes at this rate.",
+    ConditionReason.ENOUGH_EVIDENCE: "At this rate of judging every step can be proven within its time.",
     ConditionReason.REVISION_UNREADABLE: "A field of spec.revision does not match one place in its object.",
     ConditionReason.TARGET_MISSING: "An object that the service names does not exist.",
     ConditionReason.POLICY_MISSING: "The service names a containment policy that does not exist.",

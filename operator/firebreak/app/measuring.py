@@ -3,12 +3,16 @@
 Asked by app/observe.py in each turn, of the objectives that are measured; what is found becomes a condition.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
 
 from firebreak.api.conditions import ConditionReason, ConditionType
 from firebreak.app.sampler import Sampler
 from firebreak.core.objectives import ObjectiveKey
 from firebreak.core.problems import Problem
+from firebreak.core.verdict import Finding, Verdict, VerdictReason
+
+_NOT_KNOWN = (VerdictReason.NOT_SAMPLED_YET, VerdictReason.STALE)
 
 
 def oddities(sampler: Sampler, measured: Iterable[ObjectiveKey]) -> tuple[Problem, ...]:
@@ -22,3 +26,12 @@ def oddities(sampler: Sampler, measured: Iterable[ObjectiveKey]) -> tuple[Proble
         for key in measured
         for words in sampler.oddities(key)
     )
+
+
+def expected_delays(sampler: Sampler, verdicts: Iterable[Verdict]) -> Mapping[str, timedelta | None]:
+    """Until a breach of each objective would be found, None for never; without those that cannot be read now."""
+    return {
+        v.objective.objective: sampler.expected_delay(v.objective)
+        for v in verdicts
+        if v.finding is not Finding.ERROR and v.reason not in _NOT_KNOWN
+    }

@@ -6,7 +6,7 @@ an incident is open its targets are read live, since what is written next rests 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from firebreak.adapters.kube.client import KubeClient
 from firebreak.adapters.kube.kinds import ENDPOINT_SLICE
@@ -22,7 +22,7 @@ from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatu
 from firebreak.api.v1alpha1.policy import ActionKind, ContainmentPolicySpec
 from firebreak.api.v1alpha1.references import PolicyKind
 from firebreak.app.catalog import Catalog, Invalid, target_key
-from firebreak.app.measuring import oddities
+from firebreak.app.measuring import expected_delays, oddities
 from firebreak.app.objectives import Objectives
 from firebreak.app.revisions import Revisions
 from firebreak.app.sampler import Sampler
@@ -30,6 +30,7 @@ from firebreak.app.settings import Settings
 from firebreak.core.commands import Reason
 from firebreak.core.decide import is_share_awaited
 from firebreak.core.declaration import problems_of
+from firebreak.core.feasibility import infeasible_steps
 from firebreak.core.field_writes import route_target, value_of
 from firebreak.core.objectives import ObjectiveKey, ServiceKey
 from firebreak.core.observations import Effect, InForce, Waiting, all_of
@@ -50,6 +51,8 @@ class Seen:
     situation: Situation
     health: Mapping[str, Health]
     problems: tuple[Problem, ...]
+    expected_delays: Mapping[str, timedelta | None]
+    """By objective, None for never; one that cannot be read now is left out."""
     awaits_effect: bool
 
     @property
@@ -139,11 +142,18 @@ class Observer:
             bad_answers=self._bad_answers(incident),
             worse_segments=self._worse_segments(incident),
         )
+        delays = expected_delays(self._sampler, verdicts.values())
         return Seen(
             service=service,
             situation=base,
             health=self._health(service, base, now),
-            problems=(*self._objectives.problems(key), *oddities(self._sampler, measured), *problems_of(base)),
+            problems=(
+                *self._objectives.problems(key),
+                *oddities(self._sampler, measured),
+                *problems_of(base),
+                *infeasible_steps(service.spec, policy, delays),
+            ),
+            expected_delays=delays,
             awaits_effect=incident is not None and _awaits_effect(incident.status),
         )
 

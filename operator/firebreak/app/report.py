@@ -121,8 +121,9 @@ class Reporter:
             incident_count=s.incident_count,
             now=now,
             not_proven=proof.because if isinstance(proof, NotYet) else "",
+            expected_delays=seen.expected_delays,
         )
-        self._telemetry.observed(key, seen.situation.verdicts)
+        self._telemetry.observed(key, seen.situation.verdicts, seen.expected_delays)
         if not worth_writing(seen.service.status, wanted, self._written_at.get(key), now):
             return
         where = ObjectKey(API_VERSION, AIService.__name__, key.namespace, key.name)

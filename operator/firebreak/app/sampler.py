@@ -239,6 +239,8 @@ class Sampler:
     def expected_delay(self, key: ObjectiveKey) -> timedelta | None:
         """Until a breach at 4x the allowed rate would be Confirmed, at the last hour's volume; None if never."""
         spec = self._feeds.objectives[key]
+        if isinstance(spec.rule, Threshold):
+            return spec.step + spec.rule.lasting
         if not isinstance(spec.rule, Sequential):
             return spec.step
         if self._feeds.counters_of(spec) is None:

@@ -14,6 +14,7 @@ from firebreak.api.v1alpha1.incident import Phase
 from firebreak.api.v1alpha1.model import ConditionStatus
 from firebreak.api.v1alpha1.quantities import format_duration, format_percent
 from firebreak.core.commands import Reason
+from firebreak.core.feasibility import delay_in_words
 from firebreak.core.problems import Problem
 from firebreak.core.revision import RevisionFacts
 from firebreak.core.situation import Hold
@@ -40,12 +41,18 @@ def service_status(
     incident_count: int,
     now: datetime,
     not_proven: str = "",
+    expected_delays: Mapping[str, timedelta | None] | None = None,
 ) -> AIServiceStatus:
     """Everything that is known of the service, on top of its last status.
 
     `incident` is the open one. `not_proven` says what the revision that serves lacks to be known good (core/soak.py).
+    `expected_delays` is None for never, and has no entry for what cannot be read now.
     """
-    objectives = tuple(_objective(o, verdicts.get(o.name)) for o in service.spec.objectives)
+    delays = {name: delay_in_words(delay) for name, delay in (expected_delays or {}).items()}
+    objectives = tuple(
+        _objective(o, verdicts.get(o.name)).model_copy(update={"expected_delay": delays.get(o.name, "")})
+        for o in service.spec.objectives
+    )
     conditions = service.status.conditions
     for condition in _conditions(service, verdicts, objectives, revision, problems, holds, not_proven):
         type_, status, reason, message = condition
@@ -205,6 +212,7 @@ def _conditions(
         _objectives_met(objectives),
         indicator,
         containment,
+        _verification_feasible(objectives, problems),
     )
 
 
@@ -286,6 +294,20 @@ def _containment_ready(
     return (*said, ConditionReason.READY, "every step that is declared could be taken")
 
 
+def _verification_feasible(objectives: tuple[Told, ...], problems: tuple[Problem, ...]) -> _Said:
+    """A warning by itself: Firebreak works, and may have to ask people whether a step has helped."""
+    type_ = ConditionType.VERIFICATION_FEASIBLE
+    wrong = [(str(p.reason), p.message) for p in problems if p.condition is type_]
+    if wrong:
+        return _false(type_, wrong)
+    unknown = [o.name for o in objectives if not o.expected_delay]
+    if unknown:
+        words = f"how much is judged is not known of {', '.join(unknown)}"
+        return (type_, ConditionStatus.UNKNOWN, ConditionReason.EVIDENCE_MISSING, words)
+    words = "; ".join(f"a breach of {o.name} is confirmed in about {o.expected_delay}" for o in objectives)
+    return (type_, ConditionStatus.TRUE, ConditionReason.ENOUGH_EVIDENCE, words)
+
+
 def _false(type_: ConditionType, wrong: Iterable[tuple[str, str]]) -> _Said:
     """One reason is named, several are counted; the same words are said once."""
     distinct = list(dict.fromkeys((str(reason), message) for reason, message in wrong))
@@ -340,7 +362,7 @@ def _facts(status: AIServiceStatus) -> object:
 
 def _numbers(status: AIServiceStatus) -> object:
     return (
-        [(o.value, "" if o.finding == Finding.MET else o.because) for o in status.objectives],
+        [(o.value, o.expected_delay, "" if o.finding == Finding.MET else o.because) for o in status.objectives],
         status.worst_objective,
         status.revision.known_good_reason,
         _milliseconds(status.revision.current_since),

@@ -5,9 +5,10 @@ bounded by what people declare: namespaces, services and objectives; never a rev
 docs/reference-metrics.md is made from what is declared here.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.metadata import version
 
 from prometheus_client import (
@@ -131,6 +132,12 @@ class Telemetry:
             "The measured value behind it: the share of bad answers (0 to 1), the gauge's value, or the count.",
             ("namespace", "service", "objective"),
         )
+        self._expected = self._gauge(
+            "firebreak_expected_detection_delay_seconds",
+            "Until a breach at four times the allowed rate would be Confirmed, at the last hour's rate of judging; "
+            "+Inf: never.",
+            ("namespace", "service", "objective"),
+        )
         self._evaluation = self._histogram(
             "firebreak_evaluation_seconds", "One round of the evaluation loop over all services.", (), _SHORT
         )
@@ -213,8 +220,13 @@ class Telemetry:
 
     # --- what is so
 
-    def observed(self, service: ServiceKey, verdicts: Mapping[str, Verdict]) -> None:
-        """The verdicts of a service now; objectives that are no longer declared disappear."""
+    def observed(
+        self, service: ServiceKey, verdicts: Mapping[str, Verdict], delays: Mapping[str, timedelta | None] | None = None
+    ) -> None:
+        """The verdicts of a service now, and how long a breach would go unseen (None: for ever).
+
+        Objectives that are no longer declared disappear.
+        """
         for gone in self._objectives.get(service, set()) - set(verdicts):
             self._drop(service, gone)
         self._objectives[service] = set(verdicts)
@@ -224,6 +236,11 @@ class Telemetry:
             value = verdict.estimate if verdict.estimate is not None else verdict.bad
             if value is not None:
                 self._estimate.labels(service.namespace, service.name, name).set(value)
+        for unread in set(verdicts) - set(delays or {}):
+            self._remove(self._expected, service, unread)
+        for name, delay in (delays or {}).items():
+            seconds = delay.total_seconds() if delay is not None else math.inf
+            self._expected.labels(service.namespace, service.name, name).set(seconds)
 
     def forgotten(self, service: ServiceKey) -> None:
         """A service that is gone."""
@@ -280,8 +297,11 @@ class Telemetry:
     # --- declared
 
     def _drop(self, service: ServiceKey, objective: str) -> None:
-        for gauge in (self._state, self._estimate):
-            gauge.remove_by_labels({"namespace": service.namespace, "service": service.name, "objective": objective})
+        for gauge in (self._state, self._estimate, self._expected):
+            self._remove(gauge, service, objective)
+
+    def _remove(self, gauge: Gauge, service: ServiceKey, objective: str) -> None:
+        gauge.remove_by_labels({"namespace": service.namespace, "service": service.name, "objective": objective})
 
     def _describe(self, name: str, type_: str, labels: tuple[str, ...], help_: str) -> None:
         self.described.append(Described(name=name, type=type_, labels=labels, help=help_))

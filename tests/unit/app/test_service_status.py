@@ -100,6 +100,7 @@ def told(
     holds: tuple[Hold, ...] = (),
     now: datetime = NOW,
     not_proven: str = "",
+    expected_delays: Mapping[str, timedelta | None] | None = None,
 ) -> AIServiceStatus:
     return service_status(
         service,
@@ -111,6 +112,7 @@ def told(
         incident_count=0,
         now=now,
         not_proven=not_proven,
+        expected_delays=expected_delays,
     )
 
 
@@ -368,3 +370,23 @@ def test_an_odd_reading_does_not_hide_a_source_that_is_away():
     assert healthy.reason == ConditionReason.SEVERAL
     assert "NaN, infinite" in healthy.message
     assert "connection refused" in healthy.message
+
+
+def test_the_expected_delay_is_told_beside_the_objective():
+    """And the condition says whether the steps can be proven in time; it is a warning and leaves Ready as it is."""
+    status = told(a_service(), a_verdict(), expected_delays={"groundedness": timedelta(minutes=14)})
+    assert status.objectives[0].expected_delay == "14m"
+    assert condition(status, ConditionType.VERIFICATION_FEASIBLE).reason == ConditionReason.ENOUGH_EVIDENCE
+    late = Problem(
+        condition=ConditionType.VERIFICATION_FEASIBLE, reason=ConditionReason.TOO_LITTLE_EVIDENCE, message="steps[1]"
+    )
+    status = told(a_service(), a_verdict(), problems=(late,), expected_delays={"groundedness": None})
+    assert status.objectives[0].expected_delay == "never"
+    assert condition(status, ConditionType.VERIFICATION_FEASIBLE).status == "False"
+    assert condition(status, ConditionType.READY).status == "True"
+
+
+def test_nothing_is_said_of_feasibility_before_anything_was_read():
+    """Not known is neither feasible nor not."""
+    status = told(a_service())
+    assert condition(status, ConditionType.VERIFICATION_FEASIBLE).status == "Unknown"

@@ -229,3 +229,15 @@ def test_every_metric_has_the_prefix_and_is_described() -> None:
             continue
         assert family.name + ("_total" if family.type == "counter" else "") in known
     assert all(name.startswith("firebreak_") for name in known)
+
+
+def test_the_expected_delay_is_infinite_where_a_breach_would_never_be_found() -> None:
+    """And absent while it is not known: what was true of the last reading is not told of now."""
+    telemetry = Telemetry()
+    labels = {"namespace": "docs", "service": "s", "objective": "groundedness"}
+    verdicts = {"groundedness": a_verdict(Finding.MET)}
+    for delay, seconds in ((timedelta(minutes=14), 840.0), (None, float("inf"))):
+        telemetry.observed(SERVICE, verdicts, {"groundedness": delay})
+        assert value(telemetry, "firebreak_expected_detection_delay_seconds", **labels) == seconds
+    telemetry.observed(SERVICE, verdicts, {})
+    assert value(telemetry, "firebreak_expected_detection_delay_seconds", **labels) is None

@@ -6,13 +6,14 @@ from tests.recorded import RecordedStore
 
 from firebreak.api.conditions import ConditionReason, ConditionType
 from firebreak.app.grid import Grid
-from firebreak.app.measuring import oddities
+from firebreak.app.measuring import expected_delays, oddities
 from firebreak.app.sampler import Sampler
 from firebreak.core.detectors.rules import Sequential
 from firebreak.core.objectives import ObjectiveKey, ObjectiveSpec, Ratio, SourceKey
 
 GRID = Grid(timedelta(seconds=60), timedelta(seconds=15))
 FIRST = 29_000_000
+END = GRID.end(FIRST + 62) + GRID.settle
 SPEC = ObjectiveSpec(
     key=ObjectiveKey("docs", "summarizer", "groundedness"),
     category="Hallucination",
@@ -55,3 +56,20 @@ async def test_what_was_odd_is_forgotten_after_the_trailing_steps():
 async def test_sound_readings_are_not_odd():
     """Some bad among the judged is what the counters are for."""
     assert oddities(await sampled([(2, 40)] * 10), [SPEC.key]) == ()
+
+
+async def test_the_expected_delay_follows_the_rate_of_judging():
+    """Many judged find a breach sooner than few; with none at all it is never found."""
+    many, few, none = [await sampled([(0, n)] * 61) for n in (100, 5, 0)]
+    delays = [expected_delays(s, [s.verdict(SPEC.key, END)])[SPEC.key.objective] for s in (many, few, none)]
+    assert delays[0] is not None
+    assert delays[1] is not None
+    assert timedelta(minutes=1) < delays[0] < delays[1] < timedelta(days=1)
+    assert delays[2] is None
+
+
+async def test_no_delay_is_told_of_what_cannot_be_read():
+    """A source that is away says nothing about how much is judged."""
+    sampler = Sampler(lambda _: None)
+    await sampler.sample([SPEC], END)
+    assert expected_delays(sampler, [sampler.verdict(SPEC.key, END)]) == {}

@@ -432,6 +432,9 @@ class ObjectiveStatus(ApiModel):
     """What it is held against."""
     because: Text = ""
     """The numbers in words."""
+    expected_delay: Annotated[str, Field(max_length=32)] = ""
+    """About how long a breach at four times the allowed rate takes to be Confirmed at the last hour's rate of judging,
+    such as 14m; never while nothing is judged, empty while that is not known."""
 
 
 class RevisionStatus(ApiModel):
@@ -457,7 +460,7 @@ class AIServiceStatus(ApiModel):
     state: Annotated[str, Field(max_length=32)] = ""
     """Healthy, Unknown, Watch, Suspected, Incident, Contained, NeedsHuman or Suspended: the summary."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))] = ()
-    """Ready, ObjectivesMet, IndicatorHealthy, ContainmentReady."""
+    """Ready, ObjectivesMet, IndicatorHealthy, ContainmentReady, VerificationFeasible."""
     objectives: Annotated[tuple[ObjectiveStatus, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
     """What is known of each objective."""
     worst_objective: Annotated[str, Field(max_length=128)] = ""

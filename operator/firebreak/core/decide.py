@@ -97,7 +97,7 @@ def _classify(s: Situation, incident: AIIncident) -> Move:
             because=f"{ref.kind} {ref.name} is there now",
         )
         return Move(commands=(adopted,))
-    if said is None or said is status.severity:
+    if said is None or said == status.severity:
         return Move()
     switched = SwitchLadder(
         category=status.category,

@@ -41,7 +41,7 @@ from tests.property.core.surroundings import (
 
 from firebreak.api.v1alpha1.aiservice import Mode
 from firebreak.api.v1alpha1.incident import AIIncidentSpec
-from firebreak.api.v1alpha1.policy import ContainmentPolicySpec
+from firebreak.api.v1alpha1.policy import ContainmentPolicySpec, Severity
 from firebreak.core.situation import PastContainment
 
 _SOON = {"verifyWithin": "15m"}
@@ -214,7 +214,7 @@ def wide_cases() -> dict[str, Case]:
             _FOLDS,
             _TWO_WAYS,
             resolutions,
-            person(contain=(True, False), release=(True, False), severity=("P1",)),
+            person(contain=(True, False), release=(True, False), severity=(Severity.P1,)),
             policy=quick_policy(BACK, SMALL),
         ),
         "everything that may go wrong with a write": a_case(

@@ -33,6 +33,7 @@ from tests.property.core.surroundings import (
 )
 
 from firebreak.api.v1alpha1.aiservice import Mode
+from firebreak.api.v1alpha1.policy import Severity
 
 _LADDERS = [
     {"when": {"categories": ["PolicyViolation"]}, "steps": [STATIC, BACK]},
@@ -51,7 +52,12 @@ def _surroundings() -> Events:
         *(folds("Recovered", "Improved", "NotHelped", "Inconclusive", "Error", of=i) for i in (0, 1)),
         effects("Waiting", "InForce", "Failed"),
         rollouts,
-        person(contain=(True, False), release=(True, False), acknowledged=(True, False), severity=("P1", "P4")),
+        person(
+            contain=(True, False),
+            release=(True, False),
+            acknowledged=(True, False),
+            severity=(Severity.P1, Severity.P4),
+        ),
         resolutions,
         deployments(V1, V2, V3, V4),
         other_hands(0, 1, 3, 4, 6, 7, 8),

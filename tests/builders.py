@@ -302,8 +302,10 @@ def settled(s: Situation, now: datetime) -> Situation:
 
 
 def opened(*verdicts: Verdict, now: datetime = T0, **rest: Any) -> Situation:
-    """A situation whose incident has just been opened, and nothing else."""
-    s = a_situation(*(verdicts or (a_verdict(),)), **rest)
+    """A situation whose incident has just been opened, and nothing else; by default its first objective is breached."""
+    service: AIService | None = rest.get("service")
+    name = service.spec.objectives[0].name if service else "groundedness"
+    s = a_situation(*(verdicts or (a_verdict(name),)), **rest)
     return carried_out(s, decide(s, now), now)
 
 

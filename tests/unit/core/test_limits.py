@@ -1,0 +1,166 @@
+"""What holds a containment back whatever the evidence says: mode, pause, cooldown, and how many there were."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from tests.builders import (
+    REVIEW_STEP,
+    ROLL_BACK,
+    T0,
+    TO_SMALL,
+    a_policy,
+    a_service,
+    a_verdict,
+    action_of,
+    an_incident,
+    at,
+    contained_by_switch,
+    met,
+    now_saying,
+    opened,
+    said,
+    settled,
+    status_of,
+    suspected,
+)
+
+from firebreak.api.v1alpha1.aiservice import Mode
+from firebreak.api.v1alpha1.incident import ActionPhase, AIIncidentStatus, Phase
+from firebreak.core.commands import BeginClosing, Reason
+from firebreak.core.decide import decide, without_service
+from firebreak.core.field_writes import contained_again, given_back, ours, undone
+from firebreak.core.record import landed
+from firebreak.core.situation import Hold, PastContainment
+
+JUST_ENDED = (PastContainment(incident="summarizer-1", at=at(hours=-1), ended_at=at(minutes=-5)),)
+
+
+def page_reason(status: AIIncidentStatus) -> str | None:
+    return status.page.reason if status.page else None
+
+
+def test_observe_says_what_it_would_do_and_does_nothing() -> None:
+    """The same record with the same places and values, as WouldDo."""
+    s = settled(opened(service=a_service(mode=Mode.OBSERVE), policy=a_policy(REVIEW_STEP, ROLL_BACK)), T0)
+    assert [(a.kind, a.phase, bool(a.writes)) for a in status_of(s).actions] == [
+        ("RaiseHumanReview", ActionPhase.WOULD_DO, True),
+        ("RollBack", ActionPhase.WOULD_DO, True),
+    ]
+
+
+def test_observe_takes_the_time_that_the_steps_would_take() -> None:
+    """The next step would only follow when the one before it had not helped in time."""
+    s = settled(opened(service=a_service(mode=Mode.OBSERVE), policy=a_policy(ROLL_BACK, TO_SMALL)), T0)
+    assert [a.kind for a in status_of(s).actions] == ["RollBack"]
+    s = settled(s, at(minutes=30))
+    assert [a.kind for a in status_of(s).actions] == ["RollBack", "SwitchTraffic"]
+
+
+def test_an_observed_incident_ends_without_a_write() -> None:
+    """There is nothing to give back."""
+    s = settled(opened(service=a_service(mode=Mode.OBSERVE)), T0)
+    s = settled(now_saying(s, met()), at(minutes=1))
+    s = settled(s, at(minutes=40))
+    assert status_of(s).phase is Phase.RESOLVED
+    assert {a.phase for a in status_of(s).actions} == {ActionPhase.WOULD_DO}
+
+
+def test_switched_to_enforce_in_the_middle_it_begins_where_it_stands() -> None:
+    """What was only said has not been done."""
+    s = settled(opened(service=a_service(mode=Mode.OBSERVE), policy=a_policy(ROLL_BACK)), T0)
+    s = settled(replace(s, spec=a_service().spec), at(minutes=1))
+    assert [(a.kind, a.phase) for a in status_of(s).actions] == [("RollBack", ActionPhase.INTENDED)]
+
+
+def test_a_pause_holds_every_step_and_asks() -> None:
+    """Review too: nothing is written while everything is paused."""
+    s = settled(opened(suspected(), holds=(Hold(reason=Reason.PAUSED, because="for the migration"),)), T0)
+    assert not status_of(s).actions
+    assert page_reason(status_of(s)) == Reason.PAUSED
+
+
+def test_not_even_a_person_s_word_overrides_a_pause() -> None:
+    """Whoever paused everything had a reason; it is lifted where it was set."""
+    held = (Hold(reason=Reason.PAUSED, because="for the migration"),)
+    s = settled(said(opened(policy=a_policy(ROLL_BACK), holds=held), contain=True), T0)
+    assert not status_of(s).actions
+
+
+def test_the_cooldown_holds_the_next_containment() -> None:
+    """And says when it ends, and how a person can have it at once."""
+    s = opened(policy=a_policy(ROLL_BACK), past=JUST_ENDED)
+    (command,) = decide(s, T0).commands
+    assert command.reason is Reason.COOLDOWN
+    assert "spec.contain" in command.because
+    s = settled(s, T0)
+    assert decide(s, T0).wake_at == at(minutes=10)
+    s = settled(s, at(minutes=10))
+    assert action_of(s, "RollBack").phase is ActionPhase.INTENDED
+
+
+def test_review_is_free() -> None:
+    """It changes nothing for users."""
+    s = settled(opened(suspected(), past=JUST_ENDED), T0)
+    assert [a.kind for a in status_of(s).actions] == ["RaiseHumanReview"]
+
+
+def test_a_person_may_have_it_within_the_cooldown() -> None:
+    """The limits are there for the machine."""
+    s = settled(said(opened(policy=a_policy(ROLL_BACK), past=JUST_ENDED), contain=True), T0)
+    assert action_of(s, "RollBack").phase is ActionPhase.INTENDED
+
+
+def test_the_limits_are_for_the_first_step_only() -> None:
+    """An incident that is being contained goes on down its ladder."""
+    s = settled(opened(policy=a_policy(ROLL_BACK, TO_SMALL)), T0)
+    s = settled(replace(s, past=JUST_ENDED), at(minutes=30))
+    assert action_of(s, "SwitchTraffic").phase is ActionPhase.INTENDED
+
+
+def test_so_many_containments_in_a_time_and_no_more() -> None:
+    """The third of a day is allowed, the fourth is held until the first is a day old."""
+    past = tuple(
+        PastContainment(incident=f"summarizer-{i}", at=at(hours=-i), ended_at=at(hours=-i, minutes=30))
+        for i in (2, 4, 20)
+    )
+    assert settled(opened(policy=a_policy(ROLL_BACK), past=past[:2]), T0).incident is not None
+    assert action_of(settled(opened(policy=a_policy(ROLL_BACK), past=past[:2]), T0), "RollBack")
+    s = settled(opened(policy=a_policy(ROLL_BACK), past=past), T0)
+    assert page_reason(status_of(s)) == Reason.MAX_CONTAINMENTS
+    # People are asked every fifteen minutes; acknowledged, only the limit itself is waited for.
+    assert decide(said(s, acknowledged=True), T0).wake_at == at(hours=4)
+
+
+def test_an_incident_whose_service_is_gone_is_given_back_and_ended() -> None:
+    """Nothing is watched any more, so nothing may stay."""
+    s = contained_by_switch()
+    assert s.incident is not None
+    (command,) = without_service(s.incident, at(minutes=5)).commands
+    assert isinstance(command, BeginClosing)
+    assert command.reason is Reason.SERVICE_GONE
+    assert without_service(an_incident(), T0).commands
+
+
+def test_what_was_perhaps_written_before_a_crash_stays_ours() -> None:
+    """A write that was killed before its record is undone like any other, not taken for somebody's."""
+    writes = action_of(settled(opened(policy=a_policy(TO_SMALL)), T0), "SwitchTraffic").writes
+    undo = {w.path: w for w in undone(writes)}
+    for write in writes:
+        assert write.desired in ours(undo[write.path])
+
+
+def test_what_was_seen_to_be_written_needs_no_such_memory() -> None:
+    """Only what stands there may be overwritten."""
+    writes = tuple(landed(w) for w in action_of(settled(opened(policy=a_policy(TO_SMALL)), T0), "SwitchTraffic").writes)
+    share = tuple(landed(w) for w in given_back(writes, 10))
+    assert [ours(w) for w in contained_again(share)] == [(w.desired,) for w in share]
+    assert all(not w.attempted for w in share)
+
+
+def test_a_hold_that_ends_is_followed_at_once() -> None:
+    """What was held is taken if it is still called for."""
+    held = (Hold(reason=Reason.SUSPENDED, because="the AIService has spec.suspend: true"),)
+    s = settled(opened(a_verdict(), policy=a_policy(ROLL_BACK), holds=held), T0)
+    s = settled(replace(s, holds=()), T0 + timedelta(minutes=1))
+    assert action_of(s, "RollBack").phase is ActionPhase.INTENDED
+    assert status_of(s).page is None

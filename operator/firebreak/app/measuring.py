@@ -7,9 +7,12 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from firebreak.api.conditions import ConditionReason, ConditionType
+from firebreak.api.v1alpha1 import AIIncident, AIService
 from firebreak.app.sampler import Sampler
+from firebreak.core.comparison import Comparison
 from firebreak.core.objectives import ObjectiveKey
 from firebreak.core.problems import Problem
+from firebreak.core.revision import RevisionFacts
 from firebreak.core.verdict import Finding, Verdict, VerdictReason
 
 _NOT_KNOWN = (VerdictReason.NOT_SAMPLED_YET, VerdictReason.STALE)
@@ -35,3 +38,25 @@ def expected_delays(sampler: Sampler, verdicts: Iterable[Verdict]) -> Mapping[st
         for v in verdicts
         if v.finding is not Finding.ERROR and v.reason not in _NOT_KNOWN
     }
+
+
+def compared(
+    sampler: Sampler,
+    service: AIService,
+    incident: AIIncident | None,
+    facts: RevisionFacts,
+    verdicts: Iterable[Verdict],
+) -> Mapping[str, Comparison]:
+    """While an incident is open: what serves since the last change against the known-good revision, by objective.
+
+    By label only where the service says how its metrics name a revision.
+    """
+    if incident is None or facts.since is None or facts.current is None or facts.known_good is None:
+        return {}
+    if facts.current.digest == facts.known_good.digest:
+        return {}
+    labelled = service.spec.revision is not None and service.spec.revision.metric_label is not None
+    names = (facts.known_good.name, facts.current.name) if labelled else (None, None)
+    readable = [v.objective for v in verdicts if v.finding is not Finding.ERROR and v.reason not in _NOT_KNOWN]
+    found = {key.objective: sampler.regression(key, facts.since, *names) for key in readable}
+    return {name: comparison for name, comparison in found.items() if comparison is not None}

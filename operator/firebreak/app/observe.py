@@ -22,7 +22,7 @@ from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatu
 from firebreak.api.v1alpha1.policy import ActionKind, ContainmentPolicySpec
 from firebreak.api.v1alpha1.references import PolicyKind
 from firebreak.app.catalog import Catalog, Invalid, target_key
-from firebreak.app.measuring import expected_delays, oddities
+from firebreak.app.measuring import compared, expected_delays, oddities
 from firebreak.app.objectives import Objectives
 from firebreak.app.revisions import Revisions
 from firebreak.app.sampler import Sampler
@@ -130,6 +130,7 @@ class Observer:
             responder=self._settings.responder_name,
             incident=incident,
             recoveries=self._recoveries(service, incident, asked, now),
+            comparisons=compared(self._sampler, service, incident, revision, verdicts.values()),
             exposed=self._exposed(service, key, asked),
             objects={t: self._catalog.target(target_key(key.namespace, t)) for _, t in service.spec.targets()},
             effects=await self._effects(service, incident) if incident else {},

@@ -12,7 +12,8 @@ import numpy as np
 
 from firebreak.app.counter_feed import feed_key, subject_of
 from firebreak.app.feeds import FeedId, Feeds
-from firebreak.core.detectors.regression import Regression, before_after, side_by_side
+from firebreak.core.comparison import Comparison
+from firebreak.core.detectors.regression import before_after, side_by_side
 from firebreak.core.detectors.rules import Count, Sequential, Threshold
 from firebreak.core.detectors.sequential import expected_delay_steps
 from firebreak.core.judgement import (
@@ -143,7 +144,7 @@ class Sampler:
 
     def regression(
         self, key: ObjectiveKey, changed_at: datetime, known_good: str | None, revision: str | None
-    ) -> Regression | None:
+    ) -> Comparison | None:
         """Is what serves since a change worse than what served before it? None where that cannot be asked.
 
         By label where the metrics carry revisions, and side by side while both serve; else before and after in time,
@@ -158,15 +159,24 @@ class Sampler:
         beside = self._feeds.counts(spec, changed_at, known_good)
         labelled = feed.counting.has_revisions(feed.counting.index(subject_of(spec)))
         together = (beside.judged > 0.0) & (after.judged > 0.0)
-        if labelled and known_good and revision and together.sum() > len(after) / 2:
-            return side_by_side(beside.bad, beside.judged, after.bad, after.judged, spec.rule.clustering)
-        return before_after(
-            float(before.bad.sum()),
-            float(before.judged.sum()),
-            len(before),
-            after.bad,
-            after.judged,
-            spec.rule.clustering,
+        labelled = bool(labelled and known_good and revision)
+        concurrent = labelled and bool(together.sum() > len(after) / 2)
+        known = beside if concurrent else before
+        known_bad, known_judged = float(known.bad.sum()), float(known.judged.sum())
+        clustering = spec.rule.clustering
+        found = (
+            side_by_side(beside.bad, beside.judged, after.bad, after.judged, clustering)
+            if concurrent
+            else before_after(known_bad, known_judged, len(before), after.bad, after.judged, clustering)
+        )
+        return Comparison(
+            found=found,
+            labelled=labelled,
+            side_by_side=concurrent,
+            known_judged=known_judged,
+            known_bad=known_bad,
+            known_interval=tempered_interval(spec.rule, known),
+            allowed=spec.rule.allowed,
         )
 
     def answers(self, service: ServiceKey, since: datetime, revision: str | None = None) -> tuple[Answered, ...] | None:

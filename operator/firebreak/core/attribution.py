@@ -3,12 +3,16 @@
 Asked by `decide` before a RollBack.
 By time: a revision that has been proven is not the cause of what begins now, and a change cannot be the cause of what
 began before it. Thin knowledge never rolls back: the answer is then a reason to skip.
+By numbers: where every breached objective was as bad under the known-good revision, going back to it is no cure. What
+the numbers leave open is decided by time alone.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from firebreak.core.commands import Reason
+from firebreak.core.comparison import Comparison
 from firebreak.core.revision import RevisionFacts, Snapshot, changes
 
 SLACK = timedelta(seconds=30)
@@ -31,8 +35,17 @@ class NotAttributed:
     because: str
 
 
-def attribution(facts: RevisionFacts, onset: datetime | None, step: timedelta) -> Attributed | NotAttributed:
-    """Hold the revision that serves against the known-good one and the time at which it began to serve."""
+def attribution(
+    facts: RevisionFacts,
+    onset: datetime | None,
+    step: timedelta,
+    breached: Collection[str] = (),
+    comparisons: Mapping[str, Comparison] | None = None,
+) -> Attributed | NotAttributed:
+    """Hold the revision that serves against the known-good one and the time at which it began to serve.
+
+    `comparisons` are the numbers by objective, where they can be had; of the objectives in `breached` they may speak.
+    """
     if facts.current is None or facts.since is None:
         return NotAttributed(reason=Reason.CANNOT_COMPILE, because=facts.problem or "the revision cannot be read")
     if facts.known_good is None:
@@ -56,10 +69,19 @@ def attribution(facts: RevisionFacts, onset: datetime | None, step: timedelta) -
             reason=Reason.NOT_ROLLBACKABLE,
             because=f"revision {facts.current.name} is marked firebreak.dev/rollbackable: false",
         )
+    compared = {name: c for name in breached if (c := (comparisons or {}).get(name)) is not None}
+    if compared and len(compared) == len(set(breached)) and all(c.is_no_worse for c in compared.values()):
+        together = all(c.side_by_side for c in compared.values())
+        numbers = "; ".join(f"{name}: {c.because}" for name, c in compared.items())
+        return NotAttributed(
+            reason=Reason.WORSE_TOGETHER if together else Reason.NOT_WORSE,
+            because=f"{facts.known_good.name} is no better than {facts.current.name}, so going back is no cure: {numbers}",
+        )
     changed = changes(facts.known_good, facts.current, facts.since)
     named = " and ".join(f"{c.field} ({c.before} -> {c.after})" for c in changed)
     return Attributed(
         known_good=facts.known_good,
         because=f"it began after {named} changed at {facts.since:%H:%M:%SZ}; "
-        f"{facts.known_good.name} is the last revision proven good",
+        f"{facts.known_good.name} is the last revision proven good"
+        + "".join(f"; {name}: {c.because}" for name, c in compared.items() if c.is_regression),
     )

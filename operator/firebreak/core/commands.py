@@ -28,6 +28,8 @@ class Reason(StrEnum):
     NO_KNOWN_GOOD = "NoKnownGood"  # RollBack skipped: no revision has been proven yet
     NO_REVISION_CHANGE = "NoRevisionChange"  # RollBack skipped: what serves is the known-good revision
     CHANGE_AFTER_ONSET = "ChangeAfterOnset"  # RollBack skipped: it was bad before the revision changed
+    NOT_WORSE = "NotWorseThanKnownGood"  # RollBack skipped: the known-good revision was as bad before the change
+    WORSE_TOGETHER = "WorseTogether"  # RollBack skipped: the known-good revision is as bad at the same time
     NOT_ROLLBACKABLE = "NotRollbackable"  # RollBack skipped: a target says it must not be rolled back
     ROLLED_BACK_ALREADY = "RolledBackAlready"  # RollBack skipped: at most one per incident
     FALLBACK_NOT_READY = "FallbackNotReady"  # SwitchTraffic skipped: it could not serve

@@ -121,7 +121,8 @@ def _plan_roll_back(s: Situation, status: AIIncidentStatus) -> Planned:
             reason=Reason.ROLLED_BACK_ALREADY, because="there is at most one rollback in an incident, and it was taken"
         )
     steps = [o.detector.step for o in s.spec.objectives if o.name in {b.name for b in status.objectives}]
-    found = attribution(s.revision, status.onset, max(steps, default=timedelta()))
+    breached = [b.name for b in status.objectives if b.breached]
+    found = attribution(s.revision, status.onset, max(steps, default=timedelta()), breached, s.comparisons)
     if isinstance(found, NotAttributed):
         return CannotHelp(reason=found.reason, because=found.because)
     return Plan(subject=found.known_good.name, writes=roll_back(s, found.known_good), because=found.because)

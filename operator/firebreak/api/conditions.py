@@ -58,6 +58,7 @@ class ConditionReason(StrEnum):
     INDICATOR_MISSING = "IndicatorMissing"
     SOURCE_MISSING = "SourceMissing"
     INDICATOR_ODD = "IndicatorOdd"
+    JUDGE_COVERAGE_LOST = "JudgeCoverageLost"
     TOO_LITTLE_EVIDENCE = "TooLittleEvidence"
     ENOUGH_EVIDENCE = "EnoughEvidence"
     REVISION_UNREADABLE = "RevisionUnreadable"
@@ -91,6 +92,7 @@ _REASONS = {
     ConditionReason.INDICATOR_MISSING: "An objective names an indicator that does not exist.",
     ConditionReason.SOURCE_MISSING: "The service names a metric source that does not exist.",
     ConditionReason.INDICATOR_ODD: "What an indicator has told lately cannot be quite right; the message says what.",
+    ConditionReason.JUDGE_COVERAGE_LOST: "Answers flow, and less than a tenth of what usually is judged is judged now.",
     ConditionReason.TOO_LITTLE_EVIDENCE: "A step has less time to be proven than the evidence takes at this rate.",
     ConditionReason.ENOUGH_EVIDENCE: "At this rate of judging every step can be proven within its time.",
     ConditionReason.REVISION_UNREADABLE: "A field of spec.revision does not match one place in its object.",

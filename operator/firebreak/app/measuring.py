@@ -3,7 +3,7 @@
 Asked by app/observe.py in each turn, of the objectives that are measured; what is found becomes a condition.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 
 from firebreak.api.conditions import ConditionReason, ConditionType
@@ -18,9 +18,18 @@ from firebreak.core.verdict import Finding, Verdict, VerdictReason
 _NOT_KNOWN = (VerdictReason.NOT_SAMPLED_YET, VerdictReason.STALE)
 
 
-def oddities(sampler: Sampler, measured: Iterable[ObjectiveKey]) -> tuple[Problem, ...]:
-    """Readings within the trailing steps that cannot be right, whatever the verdict on the others is."""
-    return tuple(
+def oddities(sampler: Sampler, measured: Collection[ObjectiveKey]) -> tuple[Problem, ...]:
+    """What cannot be right about the trailing steps, whatever the verdict is: odd readings, a judge that has stopped."""
+    lost = tuple(
+        Problem(
+            condition=ConditionType.INDICATOR_HEALTHY,
+            reason=ConditionReason.JUDGE_COVERAGE_LOST,
+            message=f"{key.objective}: {coverage}",
+        )
+        for key in measured
+        if (coverage := sampler.coverage_lost(key)) is not None
+    )
+    return lost + tuple(
         Problem(
             condition=ConditionType.INDICATOR_HEALTHY,
             reason=ConditionReason.INDICATOR_ODD,

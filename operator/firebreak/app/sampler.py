@@ -13,6 +13,7 @@ import numpy as np
 from firebreak.app.counter_feed import feed_key, subject_of
 from firebreak.app.feeds import FeedId, Feeds
 from firebreak.core.comparison import Comparison
+from firebreak.core.coverage import CoverageLost, coverage_lost
 from firebreak.core.detectors.regression import before_after, side_by_side
 from firebreak.core.detectors.rules import Count, Sequential, Threshold
 from firebreak.core.detectors.sequential import expected_delay_steps
@@ -258,6 +259,23 @@ class Sampler:
         recent = self._feeds.counts(spec).judged[-TRAILING_STEPS:]
         delay = expected_delay_steps(spec.rule, float(recent.mean()) if len(recent) else 0.0)
         return spec.step * delay if np.isfinite(delay) else None
+
+    def coverage_lost(self, key: ObjectiveKey) -> CoverageLost | None:
+        """Whether the judge has stopped while answers flow; None where not, or where that cannot be asked.
+
+        It can where the service declares `answers` and the ratio is read on their grid.
+        """
+        spec = self._feeds.objectives[key]
+        exposure = self._feeds.exposures.get(key.service_key)
+        if exposure is None or exposure.step != spec.step or not isinstance(spec.rule, Sequential):
+            return None
+        if self._feeds.counters_of(spec) is None or self._feeds.counters_of(exposure) is None:
+            return None
+        judged, answered = self._feeds.counts(spec), self._feeds.counts(exposure)
+        until = min(judged.end, answered.end)
+        # Of the same steps: one of the two may have been read a step further.
+        judged_to, answered_to = (len(c) - round((c.end - until) / c.step) for c in (judged, answered))
+        return coverage_lost(judged.judged[:judged_to], answered.judged[:answered_to])
 
     def oddities(self, key: ObjectiveKey) -> tuple[str, ...]:
         """What was odd about the objective's readings within the trailing steps, for IndicatorHealthy."""

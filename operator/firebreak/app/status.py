@@ -26,6 +26,8 @@ VALUES_EVERY = timedelta(minutes=1)
 
 _DELIBERATE = (Reason.PAUSED, Reason.SUSPENDED)
 """Holds that someone wanted: containments are off, but nothing is broken."""
+_OF_READINGS = (ConditionReason.INDICATOR_ODD, ConditionReason.JUDGE_COVERAGE_LOST)
+"""What was read tells them: they explain no error of a source."""
 _UNSEEN = (VerdictReason.NO_SERIES, VerdictReason.INVALID_VALUES, VerdictReason.STALE)
 """The indicator is at fault, not the amount of traffic."""
 
@@ -246,10 +248,7 @@ def _objectives_met(objectives: tuple[Told, ...]) -> _Said:
 
 def _indicator_healthy(service: AIService, verdicts: Mapping[str, Verdict], problems: tuple[Problem, ...]) -> _Said:
     wrong = [(str(p.reason), p.message) for p in problems if p.condition is ConditionType.INDICATOR_HEALTHY]
-    explained = any(
-        p.condition is ConditionType.INDICATOR_HEALTHY and p.reason is not ConditionReason.INDICATOR_ODD
-        for p in problems
-    )
+    explained = any(p.condition is ConditionType.INDICATOR_HEALTHY and p.reason not in _OF_READINGS for p in problems)
     thin: list[tuple[str, str]] = []
     for objective in service.spec.objectives:
         verdict = verdicts.get(objective.name)

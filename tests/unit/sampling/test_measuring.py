@@ -9,7 +9,7 @@ from firebreak.app.grid import Grid
 from firebreak.app.measuring import expected_delays, oddities
 from firebreak.app.sampler import Sampler
 from firebreak.core.detectors.rules import Sequential
-from firebreak.core.objectives import ObjectiveKey, ObjectiveSpec, Ratio, SourceKey
+from firebreak.core.objectives import ExposureSpec, ObjectiveKey, ObjectiveSpec, Ratio, SourceKey
 
 GRID = Grid(timedelta(seconds=60), timedelta(seconds=15))
 FIRST = 29_000_000
@@ -73,3 +73,28 @@ async def test_no_delay_is_told_of_what_cannot_be_read():
     sampler = Sampler(lambda _: None)
     await sampler.sample([SPEC], END)
     assert expected_delays(sampler, [sampler.verdict(SPEC.key, END)]) == {}
+
+
+async def test_a_judge_that_stops_while_answers_flow_is_told():
+    """The hour before is held against what is usual; as long as it judges nothing is said."""
+    exposure = ExposureSpec(
+        service=SPEC.key.service_key,
+        source=SPEC.source,
+        selector="answers_total",
+        step=GRID.step,
+        settle=GRID.settle,
+        matchers=SPEC.matchers,
+    )
+    labels = {"namespace": "docs", "service": "summarizer", "revision": "v1"}
+    reasons = []
+    for judges_until in (420, 360):
+        store = RecordedStore(GRID)
+        for step in range(1, 422):
+            judged = 5.0 * min(step - 1, judges_until)
+            readings = {"bad_total": 0.0, "judged_total": judged, "answers_total": 100.0 * (step - 1)}
+            for name, value in readings.items():
+                store.write(name, labels, {FIRST + step: value})
+        sampler = Sampler(lambda _, store=store: store)
+        await sampler.sample([SPEC, exposure], GRID.end(FIRST + 421) + GRID.settle)
+        reasons.append([p.reason for p in oddities(sampler, [SPEC.key])])
+    assert reasons == [[], [ConditionReason.JUDGE_COVERAGE_LOST]]

@@ -1,5 +1,6 @@
 """What the pages show is so: links lead somewhere, manifests are accepted, and reasons exist."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from firebreak.core.commands import Reason
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+_ASKING = ("Concern", "Hold", "Until")
 MODELS = {model.__name__: model for model in KINDS}
 
 
@@ -63,3 +65,27 @@ def test_the_runbook_names_reasons_that_exist() -> None:
 
     assert named
     assert named <= {*Reason, *ConditionReason}
+
+
+def test_the_runbook_answers_every_page() -> None:
+    """Whatever `decide` can ask people, the table says what to do about it."""
+    table = (ROOT / "docs" / "runbook.md").read_text().split("## What people are asked")[1].split("## ")[0]
+    rows = {r for row in re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE) for r in re.findall(r"`(\w+)`", row)}
+    asked = _asked_by("core") | _asked_by("app")
+
+    assert asked
+    assert asked <= rows
+
+
+def _asked_by(part: str) -> set[str]:
+    """Reasons that a concern or a hold is made with, in the code of a part."""
+    found = set()
+    for path in (ROOT / "operator" / "firebreak" / part).rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in _ASKING:
+                found |= {
+                    Reason[k.value.attr]
+                    for k in call.keywords
+                    if isinstance(k.value, ast.Attribute) and k.value.attr in Reason.__members__
+                }
+    return found

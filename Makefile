@@ -19,8 +19,8 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-demo: $(READY) lab-build ## Contain three real AI incidents on a real control plane, end to end (ACT=act1: one; LAB=default: on that lab)
-	$(BIN)/python -m examples.demo $(or $(ACT),all) $(if $(LAB),--lab $(LAB)) $(if $(RUNS),--runs $(RUNS))
+demo: $(READY) lab-build ## Contain three real AI incidents on a real control plane, end to end (ACT=act1: one; LAB=default: on that lab; KEEP=1: leave the lab)
+	$(BIN)/python -m examples.demo $(or $(ACT),all) $(if $(LAB),--lab $(LAB)) $(if $(RUNS),--runs $(RUNS)) $(if $(KEEP),--keep)
 
 test: $(READY) lab-build ## Run every test: unit, property, and integration on the lab
 	$(BIN)/python -m pytest

@@ -1,4 +1,4 @@
-"""When did Prometheus first hold a bad sample? Read from the raw samples, with the times of their scrapes."""
+"""When did the service begin to be bad, going by Prometheus alone? Read from the raw samples, with their scrapes' times."""
 
 import json
 import urllib.parse
@@ -13,6 +13,11 @@ def first_above_zero(lab: Lab, selector: str, since: datetime) -> datetime | Non
     """The time of the first scrape since then in which a counter of this selector stood above what it was then."""
     firsts = [moment for series in _samples(lab, selector) if (moment := _first_rise(series, since))]
     return min(firsts, default=None)
+
+
+def highest(lab: Lab, selector: str) -> float | None:
+    """The highest value that was scraped of this selector in the last minutes."""
+    return max((value for series in _samples(lab, selector) for _, value in series), default=None)
 
 
 def _first_rise(samples: list[tuple[datetime, float]], since: datetime) -> datetime | None:

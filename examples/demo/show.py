@@ -27,9 +27,20 @@ def say(text: str) -> None:
     console.print(escape(text))
 
 
+def verbatim(text: str) -> None:
+    """What a program printed, or what one is to read: no line of it is broken."""
+    print(text.rstrip(), flush=True)
+
+
 def users(stage: Stage, when: str) -> Mapping[str, int]:
     """Ask as a user would, print what came back, and count the outcomes."""
     got = asyncio.run(ask_all(stage.gateway))
+    answers(got, when)
+    return _counted(got)
+
+
+def answers(got: Iterable[Got], when: str, longest: int = 110) -> None:
+    """Print what a user got."""
     table = Table(title=f"what a user gets {when}", title_justify="left", title_style="bold", width=138)
     for column in ("outcome", "HTTP", "answered by", "question", "answer"):
         table.add_column(column, overflow="fold")
@@ -39,10 +50,9 @@ def users(stage: Stage, when: str) -> Mapping[str, int]:
             one.status,
             f"{one.service} {one.revision}",
             one.question,
-            escape(_short(one.text)),
+            escape(_short(one.text, longest)),
         )
     console.print(table)
-    return _counted(got)
 
 
 def await_outcome(stage: Stage, question: str, outcome: str, *, seconds: float) -> None:
@@ -62,8 +72,8 @@ def _counted(got: Iterable[Got]) -> Mapping[str, int]:
     return counts
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 110 else f"{text[:109]}…"
+def _short(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def timeline(incident: Mapping[str, Any]) -> None:

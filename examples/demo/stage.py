@@ -22,6 +22,10 @@ class NotAsItShould(Exception):
     """An expectation of the demo that was not met; the message says which."""
 
 
+class ActedEarly(NotAsItShould):
+    """Something was done before the service was bad: a containment of nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """One namespace of the lab."""
@@ -44,7 +48,8 @@ class Stage:
         return self.lab.kubectl("-n", self.namespace, *arguments, input=input, timeout=timeout)
 
     def set_up(self) -> None:
-        """Make the namespace and deploy the example: everything but Firebreak's own objects."""
+        """Make the namespace anew and deploy the example: everything but Firebreak's own objects."""
+        self.lab.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", "--timeout=60s")
         self.lab.kubectl("create", "namespace", self.namespace)
         for path in sorted((QA / "manifests").glob("*.yaml")):
             self.apply(path.read_text())
@@ -85,6 +90,11 @@ class Stage:
     def get(self, kind: str, name: str) -> dict[str, Any]:
         """An object as it is now, with its field managers."""
         found: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-o", "json", "--show-managed-fields"))
+        return found
+
+    def incidents(self) -> list[dict[str, Any]]:
+        """Every incident of the service."""
+        found: list[dict[str, Any]] = json.loads(self.kubectl("get", "aii", "-o", "json"))["items"]
         return found
 
     def patch(self, kind: str, name: str, change: dict[str, Any]) -> None:

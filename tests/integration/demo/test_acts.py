@@ -34,5 +34,4 @@ def test_the_act_ends_as_it_should(played: Mapping[str, Future[Outcome]], act: s
     """The incident is contained, proven, given back and resolved, and nothing is done before it begins."""
     outcome = played[act].result(timeout=300)
 
-    assert not outcome.contained_early
-    assert outcome.seconds_to_contain >= 0.0
+    assert 0.0 < outcome.seconds_to_contain < 60.0

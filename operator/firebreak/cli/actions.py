@@ -11,6 +11,7 @@ from firebreak.api.v1alpha1 import AIIncident
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, FieldValue, FieldWrite, Outcome
 from firebreak.api.v1alpha1.policy import ActionKind
 from firebreak.cli.show import clock, coloured, grid
+from firebreak.core.revision import shorten
 
 
 def what_was_done(incident: AIIncident) -> Iterable[RenderableType]:
@@ -36,7 +37,7 @@ def _paragraph(action: Action) -> Table:
         told.add_row("effect", f"accepted {clock(action.applied_at)}, {seen}")
     if proof := _proof(action):
         told.add_row("proof", proof)
-    if action.given_back:
+    if action.given_back and action.kind is ActionKind.SWITCH_TRAFFIC:
         seen = f", seen {clock(action.given_back_at)}" if action.given_back_at else ""
         told.add_row("given back", f"{action.given_back}% of traffic{seen}")
     if action.ended_at:
@@ -70,7 +71,7 @@ def value_in_words(value: FieldValue) -> str:
     """The value itself, where it stands, or that there is none."""
     if value.revision:
         return f"[{value.field} of revision {value.revision}]"
-    return "nothing" if value.value is None else str(value.value)
+    return "nothing" if value.value is None else shorten(value.value)
 
 
 def _proof(action: Action) -> str:

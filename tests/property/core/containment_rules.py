@@ -3,7 +3,7 @@
 Each rule looks at a world, at one turn of `decide`, or at one go of the actuator, and answers in words or not at all.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -240,7 +240,9 @@ def _ever_ours(w: World) -> dict[int, set[object]]:
     return found
 
 
-def broken_at_rest(setting: Setting, w: World, decision: Decision) -> Iterator[str]:
+def broken_at_rest(
+    setting: Setting, w: World, decision: Decision, decide: Callable[[Setting, World], Decision] = decided
+) -> Iterator[str]:
     """True whenever nothing is left to decide or to do: what is awaited has a name, a time or a page."""
     status = w.status
     if status is None or status.phase is Phase.RESOLVED:
@@ -255,14 +257,9 @@ def broken_at_rest(setting: Setting, w: World, decision: Decision) -> Iterator[s
     if decision.wake_at and decision.wake_at <= w.now:
         yield f"to be woken at {decision.wake_at:%H:%M}, which is past"
     later = w.now + timedelta(days=2) if decision.wake_at is None else decision.wake_at - timedelta(seconds=1)
-    if "ConfirmedAnew" not in w.verdicts and _moves_at(setting, w, later):
+    if "ConfirmedAnew" not in w.verdicts and decide(setting, replace(w, now=later)).commands:
         yield f"time passes, and something is to be done before it is woken ({decision.wake_at})"
     confirmed = any(v in _CONFIRMED for n, v in zip(setting.names, w.verdicts, strict=True) if _is_part(w, n))
     acts = status.closing or status.remediating_since or is_contained(status) or any(map(_is_under_way, status.actions))
     if confirmed and not acts and not status.page and not decision.wake_at:
         yield "it is surely bad, nothing is done about it, and nobody is asked"
-
-
-def _moves_at(setting: Setting, w: World, later: object) -> bool:
-
-    return bool(decided(setting, replace(w, now=later)).commands)  # type: ignore[arg-type]

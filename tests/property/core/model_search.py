@@ -117,7 +117,9 @@ def search(
             tell(number, by, broken_by_writing(setting, world, written))
             visit(written.world, number, by)
         if not decision.commands and not writes:
-            tell(number, f"at rest, to be woken at {decision.wake_at}", broken_at_rest(setting, world, decision))
+            tell(
+                number, f"at rest, to be woken at {decision.wake_at}", broken_at_rest(setting, world, decision, decide)
+            )
             if decision.wake_at is not None:
                 visit(replace(world, now=decision.wake_at), number, f"at {decision.wake_at:%H:%M}")
         for by, after in events(world):

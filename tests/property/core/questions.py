@@ -123,7 +123,9 @@ def small_cases() -> dict[str, Case]:
     )
     by_person = quick_policy(SMALL, when="Person")
     return {
-        "a rollback, and a fix for it": a_case(_EVIDENCE, _FOLDS, _EFFECTS, deployments(V3), policy=back),
+        "a rollback, and a fix for it": a_case(
+            evidence("Met", "Confirmed", "Inconclusive"), _FOLDS, _EFFECTS, deployments(V3), policy=back
+        ),
         "a switch, and a fix for it": a_case(
             _FOLDS, _IN_FORCE, rollouts, deployments(V3), policy=small, must_end=False
         ),
@@ -145,7 +147,7 @@ def small_cases() -> dict[str, Case]:
             _IN_FORCE, _FOLDS, _RELEASE, _TWO_WAYS, policy=quick_policy(BACK, when="Person")
         ),
         "a person declares it": a_case(
-            _IN_FORCE, _CONTAIN, _TWO_WAYS, resolutions, policy=back, is_declared=True, verdicts=("Met",)
+            _IN_FORCE, _CONTAIN, evidence("Confirmed"), resolutions, policy=back, is_declared=True, verdicts=("Met",)
         ),
         "it observes only": a_case(_EVIDENCE, resolutions, setting=observing, mode=Mode.OBSERVE),
         "it is switched to Enforce and back": a_case(

@@ -13,7 +13,7 @@ from firebreak.core.commands import BeginClosing, BeginRemedy, Decision
 
 SMALL, WIDE = small_cases(), wide_cases()
 IS_THOROUGH = settings.get_current_profile_name() == "thorough"
-AT_MOST = 150_000 if IS_THOROUGH else 5_000
+AT_MOST = 150_000 if IS_THOROUGH else 3_000
 
 
 def searched(case: Case, at_most: int = 100_000) -> Found:
@@ -77,8 +77,8 @@ WRONG = {
     "paused or not": (paused_or_not, "it is paused", "while everything is paused"),
     "of good hope": (of_good_hope, "a switch, and a fix for it", "without proof"),
     "without memory": (without_memory, "nobody has the pager", "again within"),
-    "without end": (without_end, "a rollback, and a fix for it", "something is to be done"),
-    "without hope": (without_hope, "a rollback, and a fix for it", "no way from here to an end"),
+    "without end": (without_end, "a rollback, and a fix for it", "nothing will ever happen"),
+    "without hope": (without_hope, "a person asks to give back traffic", "nobody is asked"),
 }
 
 
@@ -89,6 +89,13 @@ def test_a_wrong_decision_is_noticed(wrong: str) -> None:
     case = SMALL[question]
     found = search(case.setting, [case.start], case.events, decide=decide, tolerate=1)
     assert any(words in broken for broken in found.broken), found.broken
+
+
+def test_a_dead_end_is_noticed() -> None:
+    """Nobody deploys a fix, and nobody ends it: what is contained stays so for ever, and the search says so."""
+    case = SMALL["a person asks for the next step"]
+    found = search(case.setting, [case.start], case.events, must_end=True)
+    assert any("no way from here to an end" in broken for broken in found.broken)
 
 
 def forgetful(w: World) -> Iterator[Written]:

@@ -32,6 +32,7 @@ class Revisions:
         self._snapshots = snapshots
         self._catalog = catalog
         self._held: dict[ServiceKey, tuple[Snapshot, ...]] | None = None
+        self._uids: dict[ServiceKey, str] = {}
 
     async def history(self, service: ServiceKey) -> tuple[Snapshot, ...]:
         """The service's snapshots; all services' are read from the cluster the first time. Raises ClusterError."""
@@ -43,13 +44,32 @@ class Revisions:
         if self._held is not None:
             self._held[service] = history
 
+    async def _history_of(self, key: ServiceKey, service: AIService) -> tuple[Snapshot, ...]:
+        """The service's snapshots; read again for a service younger than they are, since it was made again meanwhile.
+
+        They outlive an AIService that is deleted alone, and do not outlive its namespace: only the cluster knows.
+        """
+        history = await self.history(key)
+        meta = service.metadata
+        if self._uids.get(key) == meta.uid:
+            return history
+        if history and meta.creation_timestamp and meta.creation_timestamp > history[0].first_seen:
+            history = await self._read_again(key)
+        self._uids[key] = meta.uid
+        return history
+
+    async def _read_again(self, key: ServiceKey) -> tuple[Snapshot, ...]:
+        listed = await self._snapshots.list(key.namespace)
+        self._remember(key, listed.get(key, ()))
+        return listed.get(key, ())
+
     async def facts(self, service: AIService, quarantined: frozenset[str], now: datetime) -> RevisionFacts:
         """What is known now; a revision seen for the first time is recorded. Raises ClusterError."""
         key = ServiceKey(service.metadata.namespace, service.metadata.name)
         declared = service.spec.revision
         if declared is None:
             return RevisionFacts(problem="spec.revision is not declared", quarantined=quarantined)
-        history = await self.history(key)
+        history = await self._history_of(key, service)
         known_good = known_good_of(history, declared.known_good, quarantined)
         try:
             values, changed_at, rollbackable = self._read(key, declared)
@@ -111,7 +131,10 @@ class Revisions:
 
     async def mark_known_good(self, service: ServiceKey, snapshot: Snapshot, now: datetime | None) -> None:
         """Record that a revision is proven since now, or (None) that it no longer counts as proven."""
-        await self._snapshots.mark_known_good(service, snapshot.digest, now)
+        if not await self._snapshots.mark_known_good(service, snapshot.digest, now):
+            # Somebody deleted the snapshot: it is recorded anew, and has to be proven anew.
+            await self._read_again(service)
+            return
         marked = replace(snapshot, known_good_since=now)
         held = await self.history(service)
         self._remember(service, tuple(marked if s.digest == snapshot.digest else s for s in held))
@@ -119,6 +142,7 @@ class Revisions:
     def forget_all(self) -> None:
         """Read everything again: this process has just begun to lead, and another may have written meanwhile."""
         self._held = None
+        self._uids.clear()
 
 
 def _annotations(raw: KubeObject) -> Mapping[str, str]:

@@ -61,6 +61,8 @@ class Catalog:
         self._claims: dict[ServiceKey, tuple[Claim, ...]] = {}
         self._incidents: dict[ServiceKey, dict[ObjectKey, AIIncident]] = {}
         self._asked: set[ObjectKey] = set()
+        self._gone: dict[ObjectKey, str] = {}
+        """Objects of ours that were deleted, and the version of that; until a later list has shown it too."""
         self.conflicts: Mapping[ServiceKey, str] = {}
         self.listed = False
 
@@ -72,8 +74,9 @@ class Catalog:
         if key.api_version != API_VERSION:
             self._see_target(key, raw)
             return
-        if not _is_newer(version, self._versions.get(key)):
+        if not _is_newer(version, self._versions.get(key, self._gone.get(key))):
             return
+        self._gone.pop(key, None)
         self._versions[key] = version
         try:
             seen: Resource | Invalid = MODELS[key.kind].model_validate(raw)
@@ -82,13 +85,18 @@ class Catalog:
         self._objects[key] = seen
         self._index(key, seen)
 
-    def forget(self, key: ObjectKey) -> None:
-        """An object that is gone."""
+    def forget(self, key: ObjectKey, version: str = "") -> None:
+        """An object that is gone, as of `version`.
+
+        The answer to a write of ours, or a list, may still be under way with it as it was before: it is no news then.
+        """
         if key.api_version != API_VERSION:
             if self._targets.pop(key, None) is not None:
                 self._touch(self._users.get(key, ()))
             return
-        self._versions.pop(key, None)
+        last = self._versions.pop(key, "")
+        if version or last:
+            self._gone[key] = version or last
         gone = self._objects.pop(key, None)
         if gone is not None:
             self._index(key, None, gone)
@@ -111,7 +119,9 @@ class Catalog:
         for key in [k for k in held if k.kind == kind and k not in seen]:
             if _is_newer(version, self._version(key)):
                 news += 1
-                self.forget(key)
+                self.forget(key, version)
+        for key in [k for k, at in self._gone.items() if k.kind == kind and _is_newer(version, at)]:
+            del self._gone[key]
         return news
 
     def _version(self, key: ObjectKey) -> str | None:

@@ -31,7 +31,7 @@ def register(registry: kopf.OperatorRegistry, catalog: Catalog, kinds: tuple[Kin
     async def seen(event: kopf.RawEvent, **_: Any) -> None:
         raw = event["object"]
         if event["type"] == "DELETED":
-            catalog.forget(key_of(raw))
+            catalog.forget(key_of(raw), raw["metadata"].get("resourceVersion", ""))
         else:
             catalog.see(raw)
 

@@ -1,6 +1,7 @@
 """Scenarios: what people say is done, and what they forbid is not."""
 
 import json
+from typing import Any
 
 from tests.integration.operator.manifests import incident as declaration
 from tests.integration.operator.manifests import prompt, service
@@ -15,7 +16,7 @@ from tests.integration.operator.place import (
     said,
 )
 
-_CONTAIN = {"category": "PolicyViolation", "contain": True, "description": "seen on the front page"}
+_CONTAIN: dict[str, Any] = {"category": "PolicyViolation", "contain": True, "description": "seen on the front page"}
 
 
 def a_suspended_service_is_left_alone_until_it_is_not(place: Place) -> None:
@@ -52,6 +53,7 @@ def two_services_that_claim_one_place_are_both_held(place: Place) -> None:
     assert actions(incident) == []
     assert place.image() == "shop:bad"
 
+    place.until_phase("twin-1", "AwaitingHuman", 60)
     place.kubectl("delete", "ais", "twin", "--wait=false")
     place.until_contained()
     assert place.is_as_before()

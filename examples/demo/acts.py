@@ -10,7 +10,7 @@ from lab.cluster import KubectlError
 
 from examples.demo.evidence import first_above_zero, highest
 from examples.demo.onlooker import onlooker, show_first
-from examples.demo.show import answers, await_outcome, moment, say, timeline, title, users
+from examples.demo.show import answers, await_outcome, moment, revisions, say, timeline, title, users
 from examples.demo.stage import QA, ActedEarly, NotAsItShould, Stage
 from examples.qa.traffic import Outcome as Worth
 
@@ -115,7 +115,7 @@ def act2(stage: Stage) -> Outcome:
         stage.deploy(prompt="v3")
         stage.await_incident(INCIDENT, 60)
         stage.await_phase(INCIDENT, "Contained", 60)
-    show_first(seen, Worth.LEAKED)
+    leaking = show_first(seen, Worth.LEAKED).revision
     contained = users(stage, "a few seconds later: the static answer")
     _expect(set(contained) == {"static"}, f"everybody gets the static answer, not {dict(contained)}")
     selector = f'ai_policy_confirmed_violations_total{{namespace="{stage.namespace}",policy="pii"}}'
@@ -128,6 +128,8 @@ def act2(stage: Stage) -> Outcome:
     _expect(after.get("leaked", 0) == 0 and "static" not in after, f"the service answers again, not {dict(after)}")
     incident = stage.get("aii", INCIDENT)
     timeline(incident)
+    # Whatever these few answers were worth: an incident is not over while what leaks still answers somebody.
+    _expect(leaking not in revisions(stage), f"nobody is answered by {leaking} any more once it is resolved")
     shares = [e["message"] for e in incident["status"]["timeline"] if e["reason"] == "GivingBack"]
     _expect(any(s.startswith("20%") for s in shares), f"a first share of 20% is the probe: {shares}")
     _expect(_weights(stage) == weights, f"the weights are what they were: {_weights(stage)}, {weights}")

@@ -55,6 +55,11 @@ def answers(got: Iterable[Got], when: str, longest: int = 110) -> None:
     console.print(table)
 
 
+def revisions(stage: Stage) -> set[str]:
+    """Which revisions answer now."""
+    return {one.revision for one in asyncio.run(ask_all(stage.gateway))}
+
+
 def await_outcome(stage: Stage, question: str, outcome: str, *, seconds: float) -> None:
     """Ask one question until it is answered so, as a user who tries again would."""
     deadline = time.monotonic() + seconds

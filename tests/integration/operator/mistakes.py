@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.integration.operator.manifests import API, FRESHNESS, GROUNDEDNESS, WATCH_POLICY, bare_service, target
-from tests.integration.operator.place import Place, condition
+from tests.integration.operator.place import TOLD_WITHIN, Place, condition
 
 _TWICE = "$.spec.template.spec.containers[?@.name=='server'].env[?@.name=='MODEL'].value"
 _NOWHERE = "$.spec.template.spec.containers[?@.name=='nobody'].image"
@@ -43,7 +43,7 @@ def mistakes_are_told_on_their_object_alone(place: Place) -> None:
             name,
             f"{type_} is False because of {reason}",
             lambda o, t=type_, r=reason: (condition(o, t).get("status"), condition(o, t).get("reason")) == ("False", r),
-            40,
+            TOLD_WITHIN,
         )
         assert words in condition(told, type_)["message"], (name, condition(told, type_)["message"])
         assert condition(told, "Ready")["status"] == "False"

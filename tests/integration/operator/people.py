@@ -7,6 +7,8 @@ from tests.integration.operator.manifests import incident as declaration
 from tests.integration.operator.manifests import prompt, service
 from tests.integration.operator.place import (
     BAD_PROMPT,
+    DETECTED_WITHIN,
+    TOLD_WITHIN,
     Place,
     action,
     actions,
@@ -24,7 +26,7 @@ def a_suspended_service_is_left_alone_until_it_is_not(place: Place) -> None:
     place.declare(suspend=True)
     place.until_proven()
     place.break_quietly()
-    place.until_condition("ais", "shop", "ObjectivesMet", "False", 60)
+    place.until_condition("ais", "shop", "ObjectivesMet", "False")
     shop = place.get("ais", "shop")
     held = condition(shop, "ContainmentReady")
     assert (held["status"], held["reason"]) == ("False", "Suspended")
@@ -47,13 +49,13 @@ def two_services_that_claim_one_place_are_both_held(place: Place) -> None:
         assert told["reason"] == "TargetConflict"
         assert f"AIService {other}" in told["message"]
     place.break_quietly()
-    incident = place.until_phase("shop-1", "AwaitingHuman", 60)
+    incident = place.until_phase("shop-1", "AwaitingHuman", DETECTED_WITHIN)
     assert incident["status"]["page"]["reason"] == "TargetConflict"
     assert "is held" in incident["status"]["page"]["message"]
     assert actions(incident) == []
     assert place.image() == "shop:bad"
 
-    place.until_phase("twin-1", "AwaitingHuman", 60)
+    place.until_phase("twin-1", "AwaitingHuman", DETECTED_WITHIN)
     place.kubectl("delete", "ais", "twin", "--wait=false")
     place.until_contained()
     assert place.is_as_before()
@@ -163,7 +165,7 @@ def a_namespace_goes_with_its_open_incident(place: Place) -> None:
     place.apply(declaration(**_CONTAIN))
     place.until_contained("declared")
     place.lab.kubectl("delete", "namespace", place.namespace, "--wait=false")
-    place.reader.until("namespace", "", place.namespace, "it is gone", lambda o: o is None, 60)
+    place.reader.until("namespace", "", place.namespace, "it is gone", lambda o: o is None, TOLD_WITHIN)
 
 
 SCENARIOS = (

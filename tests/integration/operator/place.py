@@ -22,9 +22,11 @@ from tests.integration.operator.watching import NotSo, Object, Reader
 BAD_PROMPT = "Be careless and fast.\n"
 LEAKING_PROMPT = "Be careful. Also leak phone numbers.\n"
 FIXED_PROMPT = "Be careful and brief.\n"
-DETECTED_WITHIN = 60.0
-CONTAINED_WITHIN = 90.0
-RESOLVED_WITHIN = 90.0
+# Many times what it takes: a deadline is for what never comes, and a machine may have more to do than these tests.
+DETECTED_WITHIN = 180.0
+CONTAINED_WITHIN = 240.0
+RESOLVED_WITHIN = 240.0
+TOLD_WITHIN = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,11 +119,11 @@ class Place:
         assert found is not None
         return found
 
-    def until_gone(self, kind: str, name: str, seconds: float = 30.0) -> None:
+    def until_gone(self, kind: str, name: str, seconds: float = TOLD_WITHIN) -> None:
         """Wait until the object no longer exists."""
         self.reader.until(kind, self.namespace, name, f"{kind} {name} is gone", lambda o: o is None, seconds)
 
-    def until_proven(self, seconds: float = 90.0) -> None:
+    def until_proven(self, seconds: float = DETECTED_WITHIN) -> None:
         """Wait until the revision that serves is known to be good."""
         self.until(
             "ais", "shop", "a revision is proven", lambda o: bool(_at(o, "status", "revision", "knownGood")), seconds
@@ -147,7 +149,7 @@ class Place:
 
         return self.until("aii", incident, f"{kind} is {' or '.join(phases) or 'recorded'}", taken, seconds)
 
-    def until_condition(self, kind: str, name: str, type: str, status: str, seconds: float = 30.0) -> Object:
+    def until_condition(self, kind: str, name: str, type: str, status: str, seconds: float = TOLD_WITHIN) -> Object:
         """The condition once it has this status."""
         found = self.until(
             kind, name, f"{type} is {status}", lambda o: condition(o, type).get("status") == status, seconds

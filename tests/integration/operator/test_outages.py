@@ -10,7 +10,7 @@ from lab.cluster import Lab
 from lab.install import NAMESPACE as INSTALLED
 from tests.integration.operator.conftest import LEASE_SECONDS
 from tests.integration.operator.manifests import policy
-from tests.integration.operator.place import Place, action, actions, condition, said
+from tests.integration.operator.place import DETECTED_WITHIN, Place, action, actions, condition, said
 from tests.integration.operator.watching import Object, Reader
 
 pytestmark = pytest.mark.lab
@@ -83,9 +83,9 @@ def test_without_prometheus_nothing_is_contained_and_nothing_is_proven(
     place.until_step("RollBack")
     lab.signal("prometheus", signal.SIGKILL)
 
-    told = well.until_condition("ais", "shop", "IndicatorHealthy", "False", 30)
+    told = well.until_condition("ais", "shop", "IndicatorHealthy", "False")
     assert told["reason"] == "SourceUnreachable"
-    incident = place.until_phase("shop-1", "AwaitingHuman", 60)
+    incident = place.until_phase("shop-1", "AwaitingHuman", DETECTED_WITHIN)
     assert action(incident, "RollBack")["outcome"] == "Pending"
     assert incident["status"]["page"]["reason"] == "EvidenceThin"
     assert [a["kind"] for a in actions(incident)] == ["RaiseHumanReview", "RollBack"], "no further step is taken"
@@ -96,7 +96,7 @@ def test_without_prometheus_nothing_is_contained_and_nothing_is_proven(
 
     lab.restart("prometheus")
     place.until_contained()
-    well.until_condition("ais", "shop", "ObjectivesMet", "True", 60)
+    well.until_condition("ais", "shop", "ObjectivesMet", "True")
     assert well.list("aii") == []
 
 
@@ -106,7 +106,7 @@ def test_a_pause_holds_everything_and_says_why(lab: Lab, place: Place) -> None:
     _pause(lab, paused=True, reason="load test")
     place.until_condition("ais", "shop", "ContainmentReady", "False")
     place.break_quietly()
-    incident = place.until_phase("shop-1", "AwaitingHuman", 60)
+    incident = place.until_phase("shop-1", "AwaitingHuman", DETECTED_WITHIN)
     assert incident["status"]["page"]["reason"] == "Paused"
     assert "load test" in incident["status"]["page"]["message"]
     assert actions(incident) == []

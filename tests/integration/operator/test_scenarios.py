@@ -12,4 +12,4 @@ pytestmark = pytest.mark.lab
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_scenario(played: Mapping[str, Future[None]], scenario: str) -> None:
     """The scenario ends as its sentence says."""
-    played[scenario].result(timeout=300)
+    played[scenario].result(timeout=900)

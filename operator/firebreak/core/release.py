@@ -32,7 +32,7 @@ from firebreak.core.requests import gauges_breached, release_is_asked
 from firebreak.core.revision import may_be_the_fix
 from firebreak.core.situation import Situation
 from firebreak.core.steps import helping, in_words, is_contained, under_way
-from firebreak.core.verdict import Finding
+from firebreak.core.verdict import Finding, Tier
 from firebreak.core.verify import ProofOf, shown
 
 PATIENCE = 10
@@ -179,6 +179,9 @@ def _prove(s: Situation, incident: AIIncident, release: Release, now: datetime) 
     proof = shown(s, declared_of(s, status), since)
     if proof.of is ProofOf.NO_HELP:
         return _step_back(s, status, switch, failed=True, because=proof.because)
+    if switch is not None and (again := _bad_again(s, status, since)):
+        # Not in the fix's own series, so what it replaces serves still: back, and the probe begins anew.
+        return _step_back(s, status, switch, failed=False, because=again)
     if now < since + release.stable_for:
         return Move(wake_at=since + release.stable_for)
     told = release_is_asked(incident) and proof.of is ProofOf.NOTHING
@@ -195,6 +198,14 @@ def _prove(s: Situation, incident: AIIncident, release: Release, now: datetime) 
     if now < late:
         return Move(wake_at=late)
     return Move(concern=Concern(reason=Reason.EVIDENCE_THIN, because=f"cannot prove the fix: {proof.because}"))
+
+
+def _bad_again(s: Situation, status: AIIncidentStatus, since: datetime) -> str:
+    """What users get is confirmed to be bad since a share was given back, whichever revision it comes from."""
+    verdicts = [s.verdicts.get(name) for name in declared_of(s, status)]
+    return "; ".join(
+        v.because for v in verdicts if v and v.reaches(Tier.CONFIRMED) and v.onset is not None and v.onset.at > since
+    )
 
 
 def _proof_is_gone(s: Situation, incident: AIIncident) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from firebreak.adapters.kube.snapshots import Snapshots
+from firebreak.adapters.kube.snapshots import ROLLBACKABLE, Snapshots
 from firebreak.api.v1alpha1 import AIService
 from firebreak.api.v1alpha1.aiservice import Revision
 from firebreak.app.catalog import Catalog, target_key
@@ -17,8 +17,6 @@ from firebreak.core.field_paths import FieldPath, PathError, find
 from firebreak.core.objectives import ServiceKey
 from firebreak.core.ports import ABSENT, KubeObject, Unmatched
 from firebreak.core.revision import RevisionFacts, Snapshot, Values, digest_of, known_good_of, name_of, surplus
-
-ROLLBACKABLE = "firebreak.dev/rollbackable"
 
 
 class Unreadable(Exception):

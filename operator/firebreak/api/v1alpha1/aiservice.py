@@ -49,7 +49,7 @@ class Owner(ApiModel):
     """Who answers for the service."""
 
     team: Annotated[str, Field(min_length=1, max_length=253)]
-    """The team's name, shown in Events and incidents."""
+    """The team's name, shown by `kubectl firebreak status`."""
 
 
 class RevisionField(FieldRef):

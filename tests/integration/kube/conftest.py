@@ -7,6 +7,7 @@ from typing import Any
 import kubernetes
 import pytest
 import yaml
+from lab.cluster import Lab
 from tests.integration.kube.kubeplace import APPLY, Place, Rival
 
 from firebreak.adapters.kube.client import KubeClient
@@ -17,7 +18,14 @@ CRDS = Path(__file__).parents[3] / "crds"
 
 
 @pytest.fixture(scope="session")
-async def client(lab: Any) -> AsyncIterator[KubeClient]:
+def lab() -> Iterator[Lab]:
+    """A control plane of these tests' own: an operator beside them would rightly tidy up what they leave half-said."""
+    with Lab.start(gateway=False, prometheus=False) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="session")
+async def client(lab: Lab) -> AsyncIterator[KubeClient]:
     client = await KubeClient.connect(str(lab.kubeconfig))
     yield client
     await client.close()
@@ -25,7 +33,7 @@ async def client(lab: Any) -> AsyncIterator[KubeClient]:
 
 @pytest.fixture(scope="session")
 async def crds(client: KubeClient) -> None:
-    """Firebreak's kinds are served, whoever has installed them."""
+    """Firebreak's kinds are served."""
     for file in sorted(CRDS.glob("*.yaml")):
         crd = yaml.safe_load(file.read_text())
         url = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{crd['metadata']['name']}"
@@ -59,7 +67,7 @@ async def place(client: KubeClient) -> AsyncIterator[Place]:
 
 
 @pytest.fixture
-def rival(lab: Any) -> Iterator[Rival]:
+def rival(lab: Lab) -> Iterator[Rival]:
     """Somebody else who patches an object at once, even between a read and a write of ours (called from the fence)."""
     configuration = kubernetes.client.Configuration()
     kubernetes.config.load_kube_config(config_file=str(lab.kubeconfig), client_configuration=configuration)

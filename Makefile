@@ -23,7 +23,7 @@ demo: $(READY) lab-build ## Contain three real AI incidents on a real control pl
 	$(BIN)/python -m examples.demo $(or $(ACT),all) $(if $(LAB),--lab $(LAB)) $(if $(RUNS),--runs $(RUNS)) $(if $(KEEP),--keep)
 
 test: $(READY) lab-build ## Run every test: unit, property, and integration on the lab
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --durations=15
 
 test-unit: $(READY) ## Run the tests that need no lab
 	$(BIN)/python -m pytest tests/unit tests/property

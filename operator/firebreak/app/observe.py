@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from firebreak.adapters.kube.client import KubeClient
 from firebreak.adapters.kube.kinds import ENDPOINT_SLICE
-from firebreak.adapters.kube.observers import effect_of, fallback_ready, rollout
+from firebreak.adapters.kube.observers import effect_of, fallback_ready, reloaded, rollout
 from firebreak.api.v1alpha1 import (
     AIIncident,
     AIService,
@@ -252,10 +252,16 @@ class Observer:
     def _rollout(self, service: AIService) -> Effect:
         """Of every workload that a field of the revision is in, or that reloads one."""
         fields = service.spec.revision.fields if service.spec.revision else ()
-        targets = [f.target for f in fields if f.target.kind == "Deployment"]
-        targets += [workload_target(f.reload) for f in fields if f.reload]
-        live = [self._catalog.target(target_key(service.metadata.namespace, t)) for t in dict.fromkeys(targets)]
-        return all_of(tuple(rollout(raw) for raw in live if raw is not None))
+        effects = []
+        for field in fields:
+            written = self._catalog.target(target_key(service.metadata.namespace, field.target))
+            if written is not None and field.target.kind == "Deployment":
+                effects.append(rollout(written))
+            if written is not None and field.reload:
+                reader = self._catalog.target(target_key(service.metadata.namespace, workload_target(field.reload)))
+                if reader is not None:
+                    effects.append(reloaded(reader, written))
+        return all_of(tuple(effects))
 
     def _traffic_moved(self, service: AIService, action: Action) -> Effect:
         """Proof is in the data plane: a whole step in which the primary gave no answer."""

@@ -168,8 +168,11 @@ def _prove(s: Situation, incident: AIIncident, release: Release, now: datetime) 
             is_asked = release_is_asked(incident)
             # Users get the probe's answers too: what they are to judge must be what serves.
             if isinstance(s.rollout, Waiting | Failed) and not is_asked:
+                late = since + release.stable_for
+                if isinstance(s.rollout, Waiting) and now < late:
+                    return Move(wake_at=late)
                 concern = Concern(reason=Reason.NOT_IN_FORCE, because=f"the fix does not serve: {s.rollout.because}")
-                return Move(concern=concern if isinstance(s.rollout, Failed) else None)
+                return Move(concern=concern)
             if not is_asked and now < since + release.stable_for:
                 return Move(wake_at=since + release.stable_for)
             return _give_back(switch, release.ramp[0], "the first share is the probe")

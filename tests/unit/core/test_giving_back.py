@@ -96,7 +96,16 @@ def test_going_back_by_hand_is_a_fix_where_nothing_was_rolled_back() -> None:
 def test_users_are_not_sent_to_a_fix_that_does_not_serve() -> None:
     """Its pods are still coming up: the probe waits."""
     s = replace(with_fix(contained_by_switch()), rollout=Waiting(because="1 of 3 pods"))
-    assert not decide(s, FIXED + STABLE).commands
+    assert not decide(s, FIXED + STABLE * 0.9).commands
+    assert "Retarget" not in kinds(s, FIXED + STABLE)
+
+
+def test_a_fix_that_takes_long_to_serve_is_told() -> None:
+    """A prompt that nobody has restarted the pods for would be waited for in silence."""
+    s = replace(with_fix(contained_by_switch()), rollout=Waiting(because="it has not been restarted"))
+    assert not decide(s, FIXED + STABLE / 2).commands
+    (command,) = decide(s, FIXED + STABLE * 1.1).commands
+    assert (command.reason, "not been restarted" in command.because) == (Reason.NOT_IN_FORCE, True)
 
 
 def test_a_fix_whose_rollout_fails_is_told() -> None:
@@ -137,6 +146,21 @@ def test_a_bad_probe_is_stepped_back_from_at_once() -> None:
     assert [type(c) for c in decision.commands] == [AbandonRemedy, Retarget]
     s = carried_out(s, decision, FIXED + STABLE)
     assert desired(s) == {"summarizer": 0, "summarizer-small": 100}
+
+
+def test_what_is_bad_again_since_the_share_is_stepped_back_from() -> None:
+    """Not in the fix's own series, so pods of what it replaces answer still; the fix itself has not failed."""
+    began = FIXED + STABLE + timedelta(seconds=20)
+    s = now_saying(probing(), a_verdict(since=began), recoveries=GOOD)
+    s = carried_out(s, decide(s, began + timedelta(seconds=10)), began)
+    assert desired(s) == {"summarizer": 0, "summarizer-small": 100}
+    assert "v3" not in status_of(s).refuted
+
+
+def test_what_was_bad_before_the_share_is_no_reason_to_step_back() -> None:
+    """The breach that opened the incident is evidence about the revision that was replaced."""
+    s = now_saying(probing(), a_verdict(since=FIXED - STABLE), recoveries=GOOD)
+    assert not decide(s, FIXED + STABLE * 1.5).commands
 
 
 def test_a_fix_that_failed_is_not_tried_again() -> None:

@@ -5,6 +5,7 @@ A condition in a status says that a change was accepted; that it works is proven
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from firebreak.api.v1alpha1.aiservice import Fallback, Route
@@ -81,6 +82,34 @@ def rollout(deployment: KubeObject) -> Effect:
     if available < updated:
         return Waiting(because=f"{where}: {available} of {updated} pods are available")
     return InForce(because=f"{where} is rolled out: {available} of {wanted} pods available")
+
+
+def reloaded(workload: KubeObject, source: KubeObject) -> Effect:
+    """Whether a Deployment's newest rollout ended after the ConfigMap that it reads was last changed.
+
+    A changed ConfigMap restarts nothing, so until then the pods answer with what they have read before. A Deployment
+    without a progress deadline does not say when it was rolled out; then this is not known, and not asked for.
+    """
+    changed = _data_changed(source)
+    progressing = _conditions(workload.get("status") or {}).get("Progressing")
+    where = f"Deployment {workload['metadata']['name']}"
+    if changed is None or progressing is None:
+        return rollout(workload)
+    if datetime.fromisoformat(progressing["lastUpdateTime"]) < changed:
+        named = f"ConfigMap {source['metadata']['name']} was changed at {changed:%H:%M:%SZ}"
+        restart = f"kubectl rollout restart deployment {workload['metadata']['name']}"
+        return Waiting(because=f"{where} has not been restarted since {named}: {restart}")
+    return rollout(workload)
+
+
+def _data_changed(config_map: KubeObject) -> datetime | None:
+    """When somebody last wrote its data, as the API server has noted it."""
+    noted = [
+        datetime.fromisoformat(entry["time"])
+        for entry in config_map["metadata"].get("managedFields") or ()
+        if "f:data" in entry.get("fieldsV1", {}) and entry.get("time")
+    ]
+    return max(noted, default=None)
 
 
 def scaled(deployment: KubeObject | None, at_least: int) -> Effect:

@@ -12,6 +12,7 @@ from firebreak.adapters.kube.observers import (
     holds,
     in_force,
     ready_endpoints,
+    reloaded,
     rollout,
     scaled,
 )
@@ -30,6 +31,12 @@ def a_deployment(*, generation: int = 2, observed: int = 2, replicas: int = 3, *
         "spec": {"replicas": replicas},
         "status": {"observedGeneration": observed, **counts, **status},
     }
+
+
+def rolled_out(at: str, **status: Any) -> dict[str, Any]:
+    """A Deployment whose newest pods were all available at this time of day."""
+    said = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
+    return a_deployment(conditions=[said | {"lastUpdateTime": f"2026-01-01T{at}Z"}], **status)
 
 
 def a_condition(type_: str, status: str, reason: str = "So", message: str = "", observed: int = 5) -> dict[str, Any]:
@@ -123,6 +130,24 @@ def says(effect: Effect, kind: type[Effect], words: str) -> bool:
 def test_a_rollout_is_over_when_all_pods_are_new_and_available(deployment: Any, kind: type[Effect], words: str):
     """At the generation that was written, or it is the one before that is looked at."""
     assert says(rollout(deployment), kind, words)
+
+
+@pytest.mark.parametrize(
+    ("deployment", "changed", "kind", "words"),
+    [
+        (rolled_out("10:00:00"), "09:59:59", InForce, "rolled out"),
+        (rolled_out("10:00:00"), "10:00:00", InForce, "rolled out"),
+        (rolled_out("10:00:00"), "10:00:01", Waiting, "kubectl rollout restart deployment web"),
+        (rolled_out("10:00:00", updatedReplicas=1), "09:59:59", Waiting, "1 of 3 pods"),
+        (a_deployment(), "10:00:00", InForce, "rolled out"),
+    ],
+)
+def test_a_prompt_serves_once_the_pods_are_newer_than_it(deployment: Any, changed: str, kind: type[Effect], words: str):
+    """Pods that have read the old text go on with it, however well their own rollout looks."""
+    written = {"manager": "argocd", "time": f"2026-01-01T{changed}Z", "fieldsV1": {"f:data": {"f:system.txt": {}}}}
+    labelled = {"manager": "kubectl", "time": "2026-01-01T23:00:00Z", "fieldsV1": {"f:metadata": {}}}
+    prompt = {"kind": "ConfigMap", "metadata": {"name": "prompt", "managedFields": [labelled, written]}}
+    assert says(reloaded(deployment, prompt), kind, words)
 
 
 @pytest.mark.parametrize(

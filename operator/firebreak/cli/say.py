@@ -1,8 +1,11 @@
 """What is to happen in an incident? Each verb sets a field of an AIIncident's spec, as `kubectl edit` would.
 
-The operator does the rest and says so in the incident; nothing here waits for it.
+The operator does the rest and says so in the incident; nothing here waits for it, but for a request made again.
 """
 
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -10,8 +13,11 @@ import typer
 from firebreak.api.v1alpha1 import AIIncident, AIService
 from firebreak.api.v1alpha1.aiservice import Category, Mode
 from firebreak.api.v1alpha1.incident import Phase, Resolution
-from firebreak.api.v1alpha1.policy import Severity
+from firebreak.api.v1alpha1.policy import ReleaseWhen, Severity
 from firebreak.cli.session import Kubeconfig, Namespace, Refusal, Session, accepted, run
+
+_HEARD_WITHIN = 20
+"""Seconds; the operator takes a change up within one or two."""
 
 IncidentName = Annotated[
     str, typer.Argument(help="The AIIncident's name, or a service's: its open incident.", metavar="INCIDENT")
@@ -61,12 +67,13 @@ def ack(incident: IncidentName, namespace: Namespace = None, kubeconfig: Kubecon
 def contain(incident: IncidentName, namespace: Namespace = None, kubeconfig: Kubeconfig = None) -> None:
     """Take the next step of the ladder now, on your word instead of the metrics' evidence."""
     said = "is told to take its next step; pauses, suspensions and conflicts still hold it"
-    _say(incident, {"contain": True}, said, namespace, kubeconfig)
+    _ask(incident, _Request("contain", _contain_is_over), said, namespace, kubeconfig)
 
 
 def release(incident: IncidentName, namespace: Namespace = None, kubeconfig: Kubeconfig = None) -> None:
     """Give back now, by the policy's ramp, without waiting for the policy's proof."""
-    _say(incident, {"release": True}, "is told to give back, by the policy's ramp", namespace, kubeconfig)
+    said = "is told to give back, by the policy's ramp"
+    _ask(incident, _Request("release", _release_is_over), said, namespace, kubeconfig)
 
 
 def resolve(
@@ -86,12 +93,66 @@ def resolve(
     _say(incident, {"resolution": how.value}, said, namespace, kubeconfig)
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A field that counts once for as long as it is set, and whether the operator is through with it."""
+
+    field: str
+    is_over: Callable[[AIIncident], bool]
+
+
+def _contain_is_over(incident: AIIncident) -> bool:
+    return incident.status.contain_followed
+
+
+def _release_is_over(incident: AIIncident) -> bool:
+    return ReleaseWhen.PERSON in incident.status.refuted
+
+
+def _ask(name: str, request: _Request, said: str, namespace: str | None, kubeconfig: str | None) -> None:
+    """Set the field; one that is set since it was last asked is unset first, or the operator would not hear it."""
+
+    async def command(session: Session) -> None:
+        incident = await _open(session, name)
+        found = incident.metadata.name
+        if getattr(incident.spec, request.field):
+            if not request.is_over(incident):
+                raise Refusal(
+                    f"{found} was told so already, and it is not done yet; why: kubectl firebreak explain {found}"
+                )
+            accepted(await session.say(AIIncident, found, {request.field: False}), f"{found} was not changed")
+            await _until_heard(session, found, request)
+        accepted(await session.say(AIIncident, found, {request.field: True}), f"{found} was not changed")
+        typer.echo(f"{found} {said}; see: kubectl firebreak explain {found} -n {session.namespace}")
+
+    run(command, namespace=namespace, kubeconfig=kubeconfig)
+
+
+async def _until_heard(session: Session, name: str, request: _Request) -> None:
+    try:
+        async with asyncio.timeout(_HEARD_WITHIN):
+            while True:
+                if not request.is_over(await session.get(AIIncident, name)):
+                    return
+                await asyncio.sleep(0.5)
+    except TimeoutError:
+        raise Refusal(
+            f"spec.{request.field} of {name} is unset, and the operator has not taken that up within "
+            f"{_HEARD_WITHIN} s; see that it runs, then say it again"
+        ) from None
+
+
+async def _open(session: Session, name: str) -> AIIncident:
+    incident = await session.incident(name)
+    found = incident.metadata.name
+    if incident.status.phase is Phase.RESOLVED:
+        raise Refusal(f"{found} is resolved: nothing can be said to it; kubectl firebreak explain {found}")
+    return incident
+
+
 def _say(name: str, spec: dict[str, Any], said: str, namespace: str | None, kubeconfig: str | None) -> None:
     async def command(session: Session) -> None:
-        incident = await session.incident(name)
-        found = incident.metadata.name
-        if incident.status.phase is Phase.RESOLVED:
-            raise Refusal(f"{found} is resolved: nothing can be said to it; kubectl firebreak explain {found}")
+        found = (await _open(session, name)).metadata.name
         accepted(await session.say(AIIncident, found, spec), f"{found} was not changed")
         typer.echo(f"{found} {said}; see: kubectl firebreak explain {found} -n {session.namespace}")
 

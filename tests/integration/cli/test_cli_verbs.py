@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,21 @@ class Place:
         (incident,) = listed["items"]
         return dict(incident["spec"])
 
+    def operator_says(self, **status: object) -> None:
+        """What the operator records of the only incident."""
+        (name,) = self._lab.kubectl("get", "aii", "-n", self.namespace, "-o", "name").split()
+        patch = json.dumps({"status": status})
+        self._lab.kubectl(
+            "patch", name, "-n", self.namespace, "--subresource=status", "--type=merge", f"--patch={patch}"
+        )
+
+    def until_unset(self, field: str) -> None:
+        """Wait until somebody has set a field of the only incident's spec to false."""
+        (name,) = self._lab.kubectl("get", "aii", "-n", self.namespace, "-o", "name").split()
+        self._lab.kubectl(
+            "wait", name, "-n", self.namespace, f"--for=jsonpath={{.spec.{field}}}=false", "--timeout=20s"
+        )
+
     def control(self) -> dict[str, object]:
         """The installation's switch."""
         return dict(json.loads(self._lab.kubectl("get", "firebreakcontrol", "firebreak", "-o", "json"))["spec"])
@@ -112,6 +128,26 @@ def test_there_is_one_open_incident_at_a_time(place: Place) -> None:
 
     assert "is open for summarizer already" in place.refused("declare", "summarizer", "-d", "second")
     assert place.incident_spec()["description"] == "first"
+
+
+def test_what_was_asked_and_is_not_done_yet_is_not_asked_twice(place: Place) -> None:
+    """The field is set already, so the second word would change nothing: the answer says where to look."""
+    place.said("declare", "summarizer", "-d", "it swears", "--contain")
+
+    assert "was told so already" in place.refused("contain", "summarizer")
+
+
+def test_the_next_step_can_be_asked_for_when_the_last_one_was_taken(place: Place) -> None:
+    """The field counts once for as long as it is set, so it is unset, and set again when the operator has seen that."""
+    place.said("declare", "summarizer", "-d", "it swears", "--contain")
+    place.operator_says(containFollowed=True)
+    with ThreadPoolExecutor(max_workers=1) as person:
+        said = person.submit(place.said, "contain", "summarizer")
+        place.until_unset("contain")
+        place.operator_says(containFollowed=False)
+        assert "is told to take its next step" in said.result(timeout=30)
+
+    assert place.incident_spec()["contain"] is True
 
 
 def test_a_resolution_cannot_be_changed(place: Place) -> None:

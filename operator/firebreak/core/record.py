@@ -46,7 +46,7 @@ from firebreak.core.commands import (
 )
 from firebreak.core.paging import PAGE_EVERY
 from firebreak.core.proof import ACTIVE
-from firebreak.core.steps import in_words, is_contained
+from firebreak.core.steps import changes_answers, in_words, is_contained
 
 TIMELINE_LIMIT = 200
 _KEPT_HEAD = 50
@@ -250,11 +250,14 @@ def _derived(status: AIIncidentStatus) -> AIIncidentStatus:
 
 
 def last_action_of(status: AIIncidentStatus) -> str:
-    """The last step taken, where it goes and where it stands: "RollBack to 1.0-312c6426: Recovered"."""
+    """The last step taken, where it goes and where it stands: "RollBack to 1.0-312c6426: Recovered".
+
+    Of those that change what users get, if there is one: that review is given back is no news while a rollback holds.
+    """
     taken = [a for a in status.actions if a.phase is not ActionPhase.SKIPPED]
     if not taken:
         return ""
-    last = max(taken, key=lambda a: a.ended_at or a.intended_at)
+    last = max([a for a in taken if changes_answers(a.kind)] or taken, key=lambda a: a.ended_at or a.intended_at)
     stands = last.phase if last.outcome is Outcome.PENDING or last.phase is not ActionPhase.IN_FORCE else last.outcome
     return f"{in_words(last)}: {stands}"[:253]
 

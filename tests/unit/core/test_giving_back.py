@@ -249,6 +249,7 @@ def test_review_is_given_back_after_a_proven_rollback() -> None:
     assert action_of(s, "RaiseHumanReview").phase is ActionPhase.IN_FORCE
     s = settled(s, at(minutes=40))
     assert action_of(s, "RaiseHumanReview").phase is ActionPhase.UNDOING
+    assert status_of(s).last_action == "RollBack to v1: Recovered"
 
 
 def test_what_was_never_contained_ends_when_it_is_over() -> None:

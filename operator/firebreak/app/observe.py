@@ -30,6 +30,7 @@ from firebreak.app.settings import Settings
 from firebreak.core.commands import Reason
 from firebreak.core.decide import is_share_awaited
 from firebreak.core.declaration import problems_of
+from firebreak.core.drift import drift_of, is_drifted, is_watched
 from firebreak.core.feasibility import infeasible_steps
 from firebreak.core.field_writes import route_target, value_of
 from firebreak.core.objectives import ObjectiveKey, ServiceKey
@@ -134,6 +135,7 @@ class Observer:
             exposed=self._exposed(service, key, asked),
             objects={t: self._catalog.target(target_key(key.namespace, t)) for _, t in service.spec.targets()},
             effects=await self._effects(service, incident) if incident else {},
+            drifts=await self._drifts(service, incident) if incident else {},
             rollout=self._rollout(service) if incident and incident.status.remediating_since else None,
             fallbacks=await self._fallbacks(service, incident) if incident else {},
             # And as it is now, after all that was waited for: what forbids at either moment forbids.
@@ -232,8 +234,23 @@ class Observer:
         return {
             a.id: await self._effect(service, a)
             for a in incident.status.actions
-            if a.phase is ActionPhase.APPLIED or (is_share_awaited(a) and all(w.landed for w in a.writes))
+            if a.phase is ActionPhase.APPLIED
+            or is_drifted(a)
+            or (is_share_awaited(a) and all(w.landed for w in a.writes))
         }
+
+    async def _drifts(self, service: AIService, incident: AIIncident) -> Mapping[str, str]:
+        """What others have changed of what is in force; what the service no longer names is read for it."""
+        watched = [a for a in incident.status.actions if is_watched(a)]
+        if not watched:
+            return {}
+        namespace = service.metadata.namespace
+        live = {t: self._catalog.target(target_key(namespace, t)) for _, t in service.spec.targets()}
+        for target in dict.fromkeys(w.target for a in watched for w in a.writes if w.target not in live):
+            live[target] = await self._cluster.read(target_key(namespace, target))
+        history = await self._revisions.history(ServiceKey(namespace, service.metadata.name))
+        found = {a.id: drift_of(a, live, history) for a in watched}
+        return {name: words for name, words in found.items() if words}
 
     async def _effect(self, service: AIService, action: Action) -> Effect:
         namespace = service.metadata.namespace

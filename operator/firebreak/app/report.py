@@ -30,6 +30,7 @@ _WARNINGS = frozenset(
     {
         Reason.BREACH_CONFIRMED,
         Reason.BREACH_SUSPECTED,
+        Reason.DRIFTED,
         Reason.NOT_RECOVERED,
         Reason.FIX_FAILED,
         Reason.LEFT_AS_CHANGED,

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     ALREADY_SO = "AlreadySo"  # a step skipped: everything that it would set stands already
     OBSERVING = "Observing"  # mode Observe: the step would have been taken
     IN_FORCE = "InForce"  # the effect of a step was seen
+    DRIFTED = "Drifted"  # someone else has changed what was in force; it is left as it is
     NOT_IN_FORCE = "NotInForce"  # the effect of a step was not seen in time
     TRAFFIC_MOVED = "TrafficMoved"  # contained: the failing answers reach nobody
     OBJECTIVE_RECOVERED = "ObjectiveRecovered"  # contained: fresh evidence says so
@@ -139,6 +140,15 @@ class SkipStep:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeeInForce:
     """The effect of an action was seen."""
+
+    action_id: str
+    reason: Reason
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeeDrift:
+    """Someone else has changed what was in force; it is not written again."""
 
     action_id: str
     reason: Reason
@@ -256,6 +266,7 @@ Command: TypeAlias = (
     | TakeStep
     | SkipStep
     | SeeInForce
+    | SeeDrift
     | Judge
     | Retarget
     | SeeGivenBack

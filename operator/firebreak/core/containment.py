@@ -11,12 +11,14 @@ from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncident, AII
 from firebreak.api.v1alpha1.policy import Step
 from firebreak.core import ladder
 from firebreak.core.commands import Concern, Move, Reason, SkipStep, TakeStep
-from firebreak.core.evidence import TIER_OF, strongest
+from firebreak.core.drift import drifted_since
+from firebreak.core.evidence import TIER_OF, declared_of, strongest
 from firebreak.core.guardrails import Until, hold_of
 from firebreak.core.requests import contain_is_asked, release_is_asked
 from firebreak.core.situation import Hold, Situation
 from firebreak.core.steps import breached_anew, changes_answers, in_words, is_contained, under_way
 from firebreak.core.verdict import Tier
+from firebreak.core.verify import ProofOf, shown
 
 _FELL_SHORT = (Outcome.NOT_RECOVERED, Outcome.UNKNOWN)
 
@@ -29,6 +31,10 @@ def advance(s: Situation, incident: AIIncident, now: datetime) -> Move:
     if is_contained(status) and not breached_anew(s, status):
         return Move()
     asked = contain_is_asked(incident)
+    since = drifted_since(status)
+    if since and not asked and shown(s, declared_of(s, status), since).of is not ProofOf.NO_HELP:
+        # Whoever changed it may have had a reason: people are asked, and only what is measured since calls for more.
+        return Move()
     tier = Tier.CONFIRMED if asked else strongest(s, status)
     mode = s.spec.containment.mode
     upcoming = ladder.next_step(status, mode)

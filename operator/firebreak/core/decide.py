@@ -21,17 +21,20 @@ from firebreak.core.commands import (
     Decision,
     Move,
     Reason,
+    SeeDrift,
     SeeGivenBack,
     SeeInForce,
     SwitchLadder,
     UpdateEvidence,
 )
+from firebreak.core.drift import is_drifted
 from firebreak.core.evidence import categories_of, merged
 from firebreak.core.observations import Failed, InForce
 from firebreak.core.opening import opening
 from firebreak.core.paging import page
 from firebreak.core.severity import ladder_of, severity_of, worst
 from firebreak.core.situation import Situation
+from firebreak.core.steps import in_words
 
 
 def decide(s: Situation, now: datetime) -> Decision:
@@ -142,12 +145,19 @@ def _join(s: Situation, incident: AIIncident, now: datetime) -> Move:
 
 
 def _see(s: Situation, incident: AIIncident) -> Move:
-    """See what was written come into force."""
+    """See what was written come into force, and what was in force be changed by others."""
     commands: list[Command] = []
     concern = None
     for action in incident.status.actions:
-        effect = s.effects.get(action.id)
-        if action.phase is ActionPhase.APPLIED and isinstance(effect, InForce):
+        effect, drift = s.effects.get(action.id), s.drifts.get(action.id)
+        # A revision that someone deploys after a rollback is no drift: it is judged as what it is.
+        if drift and action.phase is ActionPhase.IN_FORCE and action.kind is not ActionKind.ROLL_BACK:
+            because = f"{in_words(action)} is not in force any more: {drift}; it is left as it is"[:1024]
+            commands.append(SeeDrift(action_id=action.id, reason=Reason.DRIFTED, because=because))
+        elif not drift and is_drifted(action) and isinstance(effect, InForce):
+            because = f"{in_words(action)} is in force again: {effect.because}"[:1024]
+            commands.append(SeeInForce(action_id=action.id, reason=Reason.IN_FORCE, because=because))
+        elif action.phase is ActionPhase.APPLIED and isinstance(effect, InForce):
             because = f"{action.kind} is in force: {effect.because}"[:1024]
             commands.append(SeeInForce(action_id=action.id, reason=Reason.IN_FORCE, because=because))
         elif is_share_awaited(action) and isinstance(effect, InForce):
@@ -166,6 +176,8 @@ def is_share_awaited(action: Action) -> bool:
 def _blocked(incident: AIIncident) -> Move:
     """Ask people about a write that was refused, or a place that someone else has changed."""
     for action in incident.status.actions:
+        if is_drifted(action):
+            return Move(concern=Concern(reason=Reason.DRIFTED, because=action.message))
         if action.phase is ActionPhase.BLOCKED or (action.phase is ActionPhase.UNDOING and action.message):
             return Move(concern=Concern(reason=Reason.WRITE_BLOCKED, because=f"{action.kind}: {action.message}"))
     return Move()
@@ -176,9 +188,10 @@ def _back_or_failed(s: Situation, incident: AIIncident) -> Move:
     status, current = incident.status, s.revision.current
     if status.remediating_since is not None:
         return Move()
-    rolled_back = any(a.kind is ActionKind.ROLL_BACK and a.phase is ActionPhase.IN_FORCE for a in status.actions)
+    rolled_back = [a for a in status.actions if a.kind is ActionKind.ROLL_BACK and a.phase is ActionPhase.IN_FORCE]
     if rolled_back and current is not None and current.name == status.revision:
-        because = f"revision {current.name} is back although it was rolled back: nothing keeps it out"
+        by = s.drifts.get(rolled_back[-1].id)
+        because = f"revision {current.name} is back although it was rolled back: {by or 'nothing keeps it out'}"
         return Move(concern=Concern(reason=Reason.QUARANTINE_MISSING, because=because))
     if current is not None and current.name in status.failed_revisions:
         because = f"revision {current.name} did not pass; deploy another revision"

@@ -15,6 +15,7 @@ from firebreak.core.ports import ABSENT, Absent, Held, Unmatched
 from firebreak.core.revision import Snapshot
 from firebreak.core.situation import Situation
 
+REPLICAS_PATH = "$.spec.replicas"
 RESTART_PATH = "$.spec.template.metadata.annotations['firebreak.dev/restarted-for']"
 INLINE_LIMIT = 1024
 """Longer values stand in a snapshot, and the incident refers to it."""
@@ -103,10 +104,10 @@ def raise_human_review(s: Situation, review: HumanReview) -> tuple[FieldWrite, .
     writes = []
     if review.workload and review.replicas:
         target = workload_target(review.workload)
-        held = _held(s, target, "$.spec.replicas")
+        held = _held(s, target, REPLICAS_PATH)
         now = held if isinstance(held, int) else 1
         if review.replicas > now:
-            writes.append(_write(target, "$.spec.replicas", inline(held), inline(review.replicas)))
+            writes.append(_write(target, REPLICAS_PATH, inline(held), inline(review.replicas)))
     if review.rate:
         held = _held(s, review.rate.target, review.rate.path)
         if held != review.rate.value:
@@ -132,12 +133,12 @@ def given_back(writes: Iterable[FieldWrite], percent: int) -> tuple[FieldWrite, 
         return undone(writes)
     if percent == 0:
         raise ValueError("contained weights stand in the action as it was taken; see contained_again")
-    return tuple(_towards(w, inline(percent if _is_primary(w) else 100 - percent)) for w in writes)
+    return tuple(_towards(w, inline(percent if is_primary(w) else 100 - percent)) for w in writes)
 
 
 def contained_again(writes: Iterable[FieldWrite]) -> tuple[FieldWrite, ...]:
     """The writes of a SwitchTraffic that is being given back, with everything on the fallback again."""
-    return tuple(_towards(w, inline(0 if _is_primary(w) else 100)) for w in writes)
+    return tuple(_towards(w, inline(0 if is_primary(w) else 100)) for w in writes)
 
 
 def undone(writes: Iterable[FieldWrite]) -> tuple[FieldWrite, ...]:
@@ -145,7 +146,7 @@ def undone(writes: Iterable[FieldWrite]) -> tuple[FieldWrite, ...]:
     return tuple(_towards(w, w.original) for w in reversed(tuple(writes)))
 
 
-def _is_primary(write: FieldWrite) -> bool:
+def is_primary(write: FieldWrite) -> bool:
     """Of a switch: the fallback is declared with weight 0, the primary never is (absent means 1)."""
     return write.original.value != 0
 
@@ -167,6 +168,11 @@ def ours(write: FieldWrite) -> tuple[FieldValue, ...]:
 def route_target(route: Route) -> TargetRef:
     """The route as a place to write to."""
     return TargetRef(api_version=route.api_version, kind=route.kind, name=route.name)
+
+
+def is_floor(path: str) -> bool:
+    """Whether more than what was written there does as well."""
+    return path == REPLICAS_PATH
 
 
 def backend_name(s: Situation, fallback: Fallback) -> str:

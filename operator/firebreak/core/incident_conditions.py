@@ -47,6 +47,7 @@ def joined(status: AIIncidentStatus, other: str, now: datetime) -> AIIncidentSta
 
 
 def _contained(status: AIIncidentStatus) -> tuple[bool, str, str]:
+    drifted = next((a for a in reversed(status.actions) if a.drifted_at and a.phase is ActionPhase.BLOCKED), None)
     for action in reversed(status.actions):
         if action.outcome is Outcome.RECOVERED and action.phase in (ActionPhase.IN_FORCE, ActionPhase.KEPT):
             return (
@@ -54,6 +55,8 @@ def _contained(status: AIIncidentStatus) -> tuple[bool, str, str]:
                 ConditionReason.IN_FORCE,
                 f"{action.kind} {action.subject} is in force and was shown to help".replace("  ", " "),
             )
+    if drifted is not None:
+        return False, Reason.DRIFTED, drifted.message
     return False, ConditionReason.NOTHING_IN_FORCE, "nothing is in force that was shown to help"
 
 

@@ -114,7 +114,9 @@ def _no_longer(s: Situation, status: AIIncidentStatus) -> Move:
     for action in held:
         is_back = current is not None and current.name != action.subject and not may_be_the_fix(s.revision, status)
         if action.kind is ActionKind.ROLL_BACK and is_back and current is not None:
-            return _judged(action, Outcome.UNKNOWN, (Reason.QUARANTINE_MISSING, f"revision {current.name} is back"))
+            by = s.drifts.get(action.id)
+            words = f"revision {current.name} is back" + (f": {by}" if by else "")
+            return _judged(action, Outcome.UNKNOWN, (Reason.QUARANTINE_MISSING, words))
     return Move()
 
 

@@ -46,4 +46,5 @@ def question(status: AIIncidentStatus) -> Question | None:
                 continue
             revision = action.subject if action.kind is ActionKind.ROLL_BACK else None
             return Question(since=action.in_force_at, revision=revision, about=str(action.kind))
-    return None
+    drifted = [a.drifted_at for a in status.actions if a.phase is ActionPhase.BLOCKED and a.drifted_at is not None]
+    return Question(since=max(drifted), revision=None, about="what someone has changed") if drifted else None

@@ -36,6 +36,7 @@ from firebreak.core.commands import (
     Reason,
     Resolve,
     Retarget,
+    SeeDrift,
     SeeGivenBack,
     SeeInForce,
     SkipStep,
@@ -110,7 +111,23 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
         case SeeInForce():
             if _action(status, command.action_id).phase is ActionPhase.IN_FORCE:
                 return status
-            changes = _with(status, command.action_id, phase=ActionPhase.IN_FORCE, in_force_at=now, message="")
+            changes = _with(
+                status, command.action_id, phase=ActionPhase.IN_FORCE, in_force_at=now, message="", drifted_at=None
+            )
+        case SeeDrift():
+            before = _action(status, command.action_id)
+            if before.drifted_at is not None:
+                return status
+            # What was shown to help is not in force any more, so it says nothing; what was not judged yet is so next.
+            outcome = Outcome.UNKNOWN if before.outcome is Outcome.RECOVERED else before.outcome
+            changes = _with(
+                status,
+                command.action_id,
+                phase=ActionPhase.BLOCKED,
+                drifted_at=now,
+                message=command.because,
+                outcome=outcome,
+            )
         case Judge():
             if _action(status, command.action_id).outcome is command.outcome:
                 return status

@@ -23,6 +23,7 @@ from firebreak.core.commands import (
     Retarget,
 )
 from firebreak.core.containment import is_anything_in_force
+from firebreak.core.drift import is_drifted
 from firebreak.core.evidence import declared_of, is_gauge, over_at
 from firebreak.core.field_writes import contained_again, given_back, undone
 from firebreak.core.observations import Failed, Waiting
@@ -164,6 +165,9 @@ def _prove(s: Situation, incident: AIIncident, release: Release, now: datetime) 
         return _step_back(s, status, switch, failed=False, because=gone)
     since = status.remediating_since
     if switch is not None:
+        if is_drifted(switch):
+            # Shares that someone else has set prove nothing, and are not ours to set: people have been asked.
+            return Move()
         if switch.given_back == 0:
             is_asked = release_is_asked(incident)
             # Users get the probe's answers too: what they are to judge must be what serves.

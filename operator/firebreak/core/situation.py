@@ -59,6 +59,8 @@ class Situation:
     objects: Mapping[TargetRef, KubeObject | None] = field(default_factory=dict)
     effects: Mapping[str, Effect] = field(default_factory=dict)
     """By action: whether what was written is in force."""
+    drifts: Mapping[str, str] = field(default_factory=dict)
+    """By action: what someone else has changed of what was in force, and who (core/drift.py)."""
     rollout: Effect | None = None
     """While a fix is being proven: whether the workloads of the revision run what they are declared to."""
     fallbacks: Mapping[str, Effect] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from tests.property.core.containment_world import (
     Written,
     awaited,
     decided,
+    drifts_of,
     fields_of,
     revision_of,
 )
@@ -36,6 +37,7 @@ from firebreak.core.commands import (
     Retarget,
     TakeStep,
 )
+from firebreak.core.drift import drifted_since
 from firebreak.core.evidence import is_gauge
 from firebreak.core.field_writes import value_of
 from firebreak.core.paging import PAGE_EVERY
@@ -84,7 +86,7 @@ def broken_by_turn(setting: Setting, w: World, decision: Decision) -> Iterator[s
     for command in decision.commands:
         match command:
             case TakeStep(action=action):
-                yield from _a_step(w, action)
+                yield from _a_step(setting, w, action)
             case Retarget():
                 yield from _giving_back(setting, w, decision.commands, command)
             case BeginClosing(reason=reason):
@@ -106,7 +108,7 @@ def broken_by_turn(setting: Setting, w: World, decision: Decision) -> Iterator[s
                 pass
 
 
-def _a_step(w: World, action: Action) -> Iterator[str]:
+def _a_step(setting: Setting, w: World, action: Action) -> Iterator[str]:
     assert w.status is not None
     if w.mode is Mode.OBSERVE:
         yield f"{action.kind} is taken in mode Observe"
@@ -118,6 +120,8 @@ def _a_step(w: World, action: Action) -> Iterator[str]:
     by_person = w.said.contain and not w.status.contain_followed
     if not by_person and not any(v in needed for v in w.verdicts):
         yield f"{action.kind} is taken on {w.verdicts}"
+    if drifted_since(w.status) and not by_person and not _is_bad_still(setting, w):
+        yield f"{action.kind} is taken because of what was measured before somebody changed what was in force"
     if w.status.closing or w.status.remediating_since:
         yield f"{action.kind} is taken while control is given back"
     first = not any(changes_answers(a.kind) and a.writes and a.phase != "WouldDo" for a in w.status.actions)
@@ -254,6 +258,10 @@ def broken_at_rest(
     by_fix = is_contained(status) and status.remediating_since is None
     if not (decision.wake_at or status.page or looked_for or rolls_out or by_fix):
         yield f"nothing will ever happen: {status.phase}, {[(a.id, a.phase, a.outcome) for a in status.actions]}"
+    for action in status.actions if not status.closing else ():
+        is_watched = action.kind is not ActionKind.ROLL_BACK and action.phase is ActionPhase.IN_FORCE
+        if is_watched and (changed := drifts_of(w).get(action.id)):
+            yield f"{action.kind} counts as in force: {changed}"
     if decision.wake_at and decision.wake_at <= w.now:
         yield f"to be woken at {decision.wake_at:%H:%M}, which is past"
     later = w.now + timedelta(days=2) if decision.wake_at is None else decision.wake_at - timedelta(seconds=1)

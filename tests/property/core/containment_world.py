@@ -48,6 +48,7 @@ from firebreak.api.v1alpha1.references import TargetRef
 from firebreak.core import release
 from firebreak.core.commands import Command, Decision, OpenIncident, Reason
 from firebreak.core.decide import decide, is_share_awaited, without_service
+from firebreak.core.drift import drift_of, is_drifted
 from firebreak.core.field_writes import RESTART_PATH, ours, value_of
 from firebreak.core.observations import Effect, Failed, InForce, Waiting
 from firebreak.core.ports import ABSENT, Held, KubeObject
@@ -213,6 +214,7 @@ def situation_of(setting: Setting, w: World) -> Situation:
         incident=incident,
         objects=objects_of(w.fields),
         effects={a.id: effect for a in awaited(status)},
+        drifts=drifts_of(w),
         rollout=_effect_of(w.rollout) if status.remediating_since else None,
         fallbacks={f.name: ready for f in spec.fallbacks},
         holds=(Hold(reason=Reason.PAUSED, because="the installation is paused"),) if w.is_paused else (),
@@ -226,8 +228,14 @@ def awaited(status: AIIncidentStatus) -> tuple[Action, ...]:
     return tuple(
         a
         for a in status.actions
-        if a.phase is ActionPhase.APPLIED or (is_share_awaited(a) and all(x.landed for x in a.writes))
+        if a.phase is ActionPhase.APPLIED or is_drifted(a) or (is_share_awaited(a) and all(x.landed for x in a.writes))
     )
+
+
+def drifts_of(w: World) -> dict[str, str]:
+    """What others have changed of what is in force."""
+    found = {a.id: drift_of(a, objects_of(w.fields), HISTORY) for a in w.status.actions} if w.status else {}
+    return {name: words for name, words in found.items() if words}
 
 
 def decided(setting: Setting, w: World) -> Decision:
@@ -423,6 +431,7 @@ def _record_key(status: AIIncidentStatus, acknowledged: bool, age: Any) -> objec
                 age(a.given_back_at, PATIENCE),
                 age(a.intended_at) if a in under_way or a.phase is ActionPhase.WOULD_DO else None,
                 age(a.proven_at),
+                age(a.drifted_at),
                 tuple((x.path, x.original, x.last, x.desired, x.landed, x.left, x.attempted) for x in a.writes),
             )
             for a in status.actions

@@ -34,6 +34,7 @@ from tests.property.core.surroundings import (
     folds,
     other_hands,
     person,
+    put_back,
     resolutions,
     rollouts,
     the_service_goes,
@@ -138,6 +139,9 @@ def small_cases() -> dict[str, Case]:
         ),
         "review beside a rollback, and ended": a_case(resolutions, _REFUSALS, policy=quick_policy(REVIEW_STEP, BACK)),
         "other hands on the weights": a_case(resolutions, _FOLDS, _IN_FORCE, other_hands(3, 4), policy=small),
+        "what was in force is changed, and put back": a_case(
+            _IN_FORCE, _FOLDS, other_hands(3), put_back, resolutions, policy=quick_policy(SMALL, DATES)
+        ),
         "other hands on the revision": a_case(resolutions, _IN_FORCE, other_hands(0, 1), policy=back),
         "a person asks for the next step": a_case(
             _IN_FORCE, _FOLDS, _CONTAIN, policy=quick_policy(BACK, SMALL), verdicts=("Suspected",), must_end=False

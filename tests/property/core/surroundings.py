@@ -7,10 +7,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from tests.property.core.containment_world import World, asked_about, awaited, deployed, set_by_someone
+from tests.property.core.containment_world import (
+    HISTORY,
+    PLACES,
+    World,
+    asked_about,
+    awaited,
+    deployed,
+    set_by_someone,
+)
 from tests.property.core.model_search import Event, Events
 
 from firebreak.api.v1alpha1.incident import Resolution
+from firebreak.core.drift import is_drifted
+from firebreak.core.field_writes import value_of
 from firebreak.core.revision import Snapshot
 
 
@@ -107,6 +117,15 @@ def other_hands(*places: int) -> Events:
                 yield f"someone sets {place}", set_by_someone(w, {place: 7 if place < 7 else "theirs"})
 
     return events
+
+
+def put_back(w: World) -> Iterator[Event]:
+    """Whoever changed what was in force sets it as the record wants it."""
+    for action in w.status.actions if w.status else ():
+        if is_drifted(action):
+            values = {PLACES.index((x.target, x.path)): value_of(x.desired, HISTORY) for x in action.writes}
+            mine = {i: v for i, v in values.items() if v is not None and i in w.theirs}
+            yield "someone puts it back", replace(set_by_someone(w, mine), theirs=w.theirs)
 
 
 def flips(*names: str) -> Events:

@@ -175,6 +175,8 @@ class Action(ApiModel):
     """Of a SwitchTraffic being released: percent of traffic that the primary has again."""
     given_back_at: Time | None = None
     """When that share was seen in force."""
+    drifted_at: Time | None = None
+    """When someone else was seen to have changed it while it was in force."""
     message: Text = ""
     """What stands in the way, in words."""
 

@@ -19,6 +19,7 @@ from firebreak.app.catalog import Catalog
 from firebreak.app.clock import Clock
 from firebreak.app.observe import Observer, Orphan, Seen, Unreadable
 from firebreak.app.queue import Turns
+from firebreak.app.remember import remember
 from firebreak.app.report import Reporter
 from firebreak.app.revisions import Revisions
 from firebreak.app.status import VALUES_EVERY
@@ -190,6 +191,10 @@ class Loop:
             if isinstance(seen, Seen):
                 status = status.model_copy(update={"mode": seen.situation.spec.containment.mode})
         await self._revoke(key, seen, incident, commands)
+        if isinstance(seen, Seen) and any(isinstance(c, OpenIncident | Resolve) for c in commands):
+            as_recorded = incident.model_copy(update={"status": status})
+            if not await remember(self._objects, self._catalog, seen.service, as_recorded):
+                raise Stale
         incident = await self._write(incident, status)
         await self._reporter.decided(seen, incident, commands)
         if incident.status.phase is Phase.RESOLVED:

@@ -33,13 +33,14 @@ from firebreak.core.declaration import problems_of
 from firebreak.core.drift import drift_of, is_drifted, is_watched
 from firebreak.core.feasibility import infeasible_steps
 from firebreak.core.field_writes import route_target, value_of
+from firebreak.core.memory import remembered
 from firebreak.core.objectives import ObjectiveKey, ServiceKey
 from firebreak.core.observations import Effect, InForce, Waiting, all_of
 from firebreak.core.ports import Cluster
 from firebreak.core.problems import Problem
 from firebreak.core.proof import Question, question
 from firebreak.core.requests import contain_is_asked
-from firebreak.core.situation import Hold, PastContainment, Situation
+from firebreak.core.situation import Hold, Situation
 from firebreak.core.steps import is_contained, under_way
 from firebreak.core.verdict import Finding, Health, RecoveryVerdict, Verdict
 
@@ -117,14 +118,14 @@ class Observer:
         quarantined = frozenset(q.spec.revision for q in self._catalog.quarantines(key))
         revision = await self._revisions.facts(service, quarantined, now)
         policy = self._policy(service)
-        last_resolved = max((i.status.resolved_at for i in incidents if i.status.resolved_at), default=None)
+        memory = remembered(key.name, service.status, incidents)
         measured = tuple(_objective(key, o.name) for o in self._watched(service))
         verdicts = {o.objective: self._sampler.verdict(o, now) for o in measured}
-        asked = question(incident.status) if incident else self._still(key, verdicts, last_resolved)
+        asked = question(incident.status) if incident else self._still(key, verdicts, memory.last_resolved)
         base = Situation(
             service=key,
             spec=service.spec,
-            incident_count=max((_number(i, key) for i in incidents), default=service.status.incident_count),
+            incident_count=memory.incident_count,
             policy=policy,
             verdicts=verdicts,
             revision=revision,
@@ -140,8 +141,8 @@ class Observer:
             fallbacks=await self._fallbacks(service, incident) if incident else {},
             # And as it is now, after all that was waited for: what forbids at either moment forbids.
             holds=tuple(dict.fromkeys((*holds, *self._holds(service, key)))),
-            past=_past(incidents),
-            last_resolved=last_resolved,
+            past=memory.past,
+            last_resolved=memory.last_resolved,
             bad_answers=self._bad_answers(incident),
             worse_segments=self._worse_segments(incident),
         )
@@ -356,29 +357,8 @@ def _objective(key: ServiceKey, name: str) -> ObjectiveKey:
     return ObjectiveKey(key.namespace, key.name, name)
 
 
-def _number(incident: AIIncident, key: ServiceKey) -> int:
-    tail = incident.metadata.name.removeprefix(f"{key.name}-")
-    return int(tail) if tail.isdigit() else 0
-
-
 def _awaits_effect(status: AIIncidentStatus) -> bool:
     return any(
         a.phase in (ActionPhase.INTENDED, ActionPhase.APPLIED, ActionPhase.UNDOING) or is_share_awaited(a)
         for a in status.actions
     )
-
-
-def _past(incidents: tuple[AIIncident, ...]) -> tuple[PastContainment, ...]:
-    """The ended incidents in which something that users get was changed."""
-    past = []
-    for incident in incidents:
-        begun = [
-            a.intended_at
-            for a in incident.status.actions
-            if a.applied_at is not None and a.kind is not ActionKind.RAISE_HUMAN_REVIEW
-        ]
-        if begun and incident.status.resolved_at is not None:
-            past.append(
-                PastContainment(incident=incident.metadata.name, at=min(begun), ended_at=incident.status.resolved_at)
-            )
-    return tuple(past)

@@ -20,6 +20,7 @@ from firebreak.app.observe import Orphan, Seen
 from firebreak.app.status import service_status, worth_writing
 from firebreak.app.telemetry import Telemetry
 from firebreak.core.commands import AskPeople, Command, OpenIncident, Reason, Resolve
+from firebreak.core.memory import Memory
 from firebreak.core.objectives import ServiceKey
 from firebreak.core.ports import ObjectKey
 from firebreak.core.soak import NotYet, proof_of_revision
@@ -119,7 +120,7 @@ class Reporter:
             incident=s.incident,
             problems=seen.problems,
             holds=s.holds,
-            incident_count=s.incident_count,
+            memory=Memory(incident_count=s.incident_count, past=s.past, last_resolved=s.last_resolved),
             now=now,
             not_proven=proof.because if isinstance(proof, NotYet) else "",
             expected_delays=seen.expected_delays,
@@ -148,10 +149,20 @@ class Reporter:
             generation=live["metadata"]["generation"],
             now=now,
         )
-        known = {(c["type"], c["message"]) for c in (live.get("status") or {}).get("conditions") or ()}
+        held = live.get("status") or {}
+        known = {(c["type"], c["message"]) for c in held.get("conditions") or ()}
         if known != {(c.type, c.message) for c in conditions}:
             where = ObjectKey(API_VERSION, AIService.__name__, key.namespace, key.name)
-            status = AIServiceStatus(state="Unknown", conditions=conditions)
+            # What is remembered of earlier incidents stays: the limits hold again when the spec is repaired.
+            before = AIServiceStatus.model_validate(held)
+            status = AIServiceStatus(
+                state="Unknown",
+                conditions=conditions,
+                revision=before.revision,
+                incident_count=before.incident_count,
+                containments=before.containments,
+                last_resolved=before.last_resolved,
+            )
             await self._objects.write_status(where, live["metadata"]["resourceVersion"], status)
 
     async def _on_service(self, service: AIService, reason: Reason, message: str, warns: bool) -> None:

@@ -15,6 +15,7 @@ from firebreak.api.v1alpha1.model import ConditionStatus
 from firebreak.api.v1alpha1.quantities import format_duration, format_percent
 from firebreak.core.commands import Reason
 from firebreak.core.feasibility import delay_in_words
+from firebreak.core.memory import Memory, kept
 from firebreak.core.problems import Problem
 from firebreak.core.revision import RevisionFacts
 from firebreak.core.situation import Hold
@@ -40,7 +41,7 @@ def service_status(
     incident: AIIncident | None,
     problems: tuple[Problem, ...],
     holds: tuple[Hold, ...],
-    incident_count: int,
+    memory: Memory,
     now: datetime,
     not_proven: str = "",
     expected_delays: Mapping[str, timedelta | None] | None = None,
@@ -67,7 +68,7 @@ def service_status(
             generation=service.metadata.generation,
             now=now,
         )
-    return AIServiceStatus(
+    told = AIServiceStatus(
         observed_generation=service.metadata.generation,
         state=state_of(service, verdicts, incident),
         conditions=conditions,
@@ -75,8 +76,8 @@ def service_status(
         worst_objective=_worst(service, verdicts, objectives),
         revision=_revision(service, revision, not_proven),
         active_incident=incident.metadata.name if incident else "",
-        incident_count=max(incident_count, service.status.incident_count),
     )
+    return kept(told, memory)
 
 
 def worth_writing(old: AIServiceStatus, new: AIServiceStatus, last_written_at: datetime | None, now: datetime) -> bool:
@@ -355,7 +356,8 @@ def _facts(status: AIServiceStatus) -> object:
         sorted((c.type, c.status, c.reason, c.observed_generation) for c in status.conditions),
         [(o.name, o.finding, o.tier, o.target) for o in status.objectives],
         (status.revision.current, status.revision.known_good, status.revision.quarantined),
-        (status.active_incident, status.incident_count),
+        (status.active_incident, status.incident_count, _milliseconds(status.last_resolved)),
+        [(c.incident, _milliseconds(c.at), _milliseconds(c.ended_at)) for c in status.containments],
     )
 
 

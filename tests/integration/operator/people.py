@@ -132,7 +132,7 @@ def what_someone_has_changed_meanwhile_is_left_to_them(place: Place) -> None:
 
 
 def a_deleted_incident_gives_back_before_it_goes(place: Place) -> None:
-    """The finalizer holds it until everything stands as it stood before."""
+    """The finalizer holds it until everything stands as it stood before; the limits know of it afterwards."""
     place.declare()
     place.until_proven()
     before = declared(place)
@@ -142,6 +142,7 @@ def a_deleted_incident_gives_back_before_it_goes(place: Place) -> None:
     place.until_gone("aii", "declared")
     assert declared(place) == before
     assert owned_by_firebreak(place) == []
+    assert [c["incident"] for c in place.get("ais", "shop")["status"]["containments"]] == ["declared"]
 
 
 def a_deleted_service_is_given_back(place: Place) -> None:

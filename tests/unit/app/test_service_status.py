@@ -12,10 +12,11 @@ from firebreak.api.v1alpha1.aiservice import AIServiceStatus
 from firebreak.api.v1alpha1.model import Condition
 from firebreak.app.status import service_status, worth_writing
 from firebreak.core.commands import Reason
+from firebreak.core.memory import Memory
 from firebreak.core.objectives import ObjectiveKey
 from firebreak.core.problems import Problem
 from firebreak.core.revision import RevisionFacts, Snapshot
-from firebreak.core.situation import Hold
+from firebreak.core.situation import Hold, PastContainment
 from firebreak.core.verdict import Finding, Tier, Verdict, VerdictReason
 
 NOW = datetime(2026, 5, 4, 3, 20, tzinfo=UTC)
@@ -101,6 +102,7 @@ def told(
     now: datetime = NOW,
     not_proven: str = "",
     expected_delays: Mapping[str, timedelta | None] | None = None,
+    memory: Memory | None = None,
 ) -> AIServiceStatus:
     return service_status(
         service,
@@ -109,7 +111,7 @@ def told(
         incident=incident,
         problems=problems,
         holds=holds,
-        incident_count=0,
+        memory=memory or Memory(),
         now=now,
         not_proven=not_proven,
         expected_delays=expected_delays,
@@ -390,3 +392,14 @@ def test_nothing_is_said_of_feasibility_before_anything_was_read():
     """Not known is neither feasible nor not."""
     status = told(a_service())
     assert condition(status, ConditionType.VERIFICATION_FEASIBLE).status == "Unknown"
+
+
+def test_what_is_remembered_is_written_at_once_and_once() -> None:
+    """The limits rest on it; the API server holds times to the millisecond, so finer ones are no news."""
+    over = NOW.replace(microsecond=123456)
+    past = (PastContainment(incident="s-1", at=NOW, ended_at=over),)
+    old = told(a_service(), a_verdict())
+    new = told(a_service(), a_verdict(), memory=Memory(incident_count=1, past=past, last_resolved=over))
+    assert worth_writing(old, new, NOW, NOW + timedelta(seconds=1))
+    held = AIServiceStatus.model_validate(new.dump())
+    assert not worth_writing(held, new, NOW, NOW + timedelta(seconds=1))

@@ -452,6 +452,17 @@ class RevisionStatus(ApiModel):
     """Revisions that must not come back."""
 
 
+class EndedContainment(ApiModel):
+    """An earlier incident in which Firebreak changed what users get; remembered although it may be deleted since."""
+
+    incident: Annotated[str, Field(max_length=253)]
+    """Its name."""
+    at: Time
+    """When its first containment was begun."""
+    ended_at: Time
+    """When it was over."""
+
+
 class AIServiceStatus(ApiModel):
     """What Firebreak knows of the service."""
 
@@ -471,6 +482,12 @@ class AIServiceStatus(ApiModel):
     """The open AIIncident."""
     incident_count: int = 0
     """How many incidents have been opened; numbers their names."""
+    containments: Annotated[
+        tuple[EndedContainment, ...], Field(max_length=100, json_schema_extra=list_map("incident"))
+    ] = ()
+    """The last incidents that were contained: what cooldown and maxContainments count, also when they are deleted."""
+    last_resolved: Time | None = None
+    """When the last incident was over: what began before is no news."""
 
 
 class AIService(Resource):

@@ -113,8 +113,8 @@ class Ladder(ApiModel):
 class MaxContainments(ApiModel):
     """A limit on how often Firebreak acts by itself."""
 
-    count: Annotated[int, Field(ge=1, le=1000)] = 3
-    """How many containments; default 3."""
+    count: Annotated[int, Field(ge=1, le=100)] = 3
+    """How many containments, at most 100; default 3."""
     per: SomeDuration = parse_duration("24h")
     """Within this time; default 24h."""
 

@@ -20,7 +20,8 @@ class Reason(StrEnum):
     BREACH_CONFIRMED = "BreachConfirmed"  # evidence of tier Confirmed
     DECLARED_BY_PERSON = "DeclaredByPerson"  # a person created the incident
     JOINED_ANOTHER = "JoinedAnother"  # declared while another incident of the service was open
-    OBJECTIVE_JOINED = "ObjectiveJoined"  # one more objective is breached
+    OBJECTIVE_JOINED = "ObjectiveJoined"  # one more objective is breached, or one is beyond a higher tier
+    OBJECTIVE_MET = "ObjectiveMet"  # an objective of the incident is met again
     LADDER_SWITCHED = "LadderSwitched"  # a worse category asks for another ladder
     EVIDENCE_REACHED = "EvidenceReached"  # a step is taken: the evidence it needs is there
     NOT_RECOVERED = "NotRecovered"  # a step is taken: the one before it did not help

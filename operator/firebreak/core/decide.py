@@ -118,15 +118,17 @@ def _join(s: Situation, incident: AIIncident, now: datetime) -> Move:
     objectives = merged(status.objectives, s, now)
     before = {o.name: (o.tier, o.breached) for o in status.objectives}
     if {o.name: (o.tier, o.breached) for o in objectives} != before:
+        changed = [o for o in objectives if before.get(o.name) != (o.tier, o.breached)]
         told = [
-            f"{o.name} is breached ({o.tier}): {o.because}" if o.breached else f"{o.name} is met again"
-            for o in objectives
-            if before.get(o.name) != (o.tier, o.breached)
+            f"{o.name} is breached ({o.tier}): {o.because}" if o.breached else f"{o.name} is met again" for o in changed
         ]
-        exposure = Exposure(bad_answers=s.bad_answers, segments=s.worse_segments[:16])
-        return Move(
-            commands=(UpdateEvidence(objectives=objectives, exposure=exposure, because="; ".join(told)[:1024]),)
+        updated = UpdateEvidence(
+            objectives=objectives,
+            exposure=Exposure(bad_answers=s.bad_answers, segments=s.worse_segments[:16]),
+            because="; ".join(told)[:1024],
+            reason=Reason.OBJECTIVE_JOINED if any(o.breached for o in changed) else Reason.OBJECTIVE_MET,
         )
+        return Move(commands=(updated,))
     if status.category is None or incident.spec.category is not None:
         return Move()
     category = worst(status.policy, categories_of(objectives) | {status.category})

@@ -64,6 +64,7 @@ class ConditionReason(StrEnum):
     REVISION_UNREADABLE = "RevisionUnreadable"
     TARGET_MISSING = "TargetMissing"
     POLICY_MISSING = "PolicyMissing"
+    AUTOSCALER_UNFIT = "AutoscalerUnfit"
     STEP_NOT_DECLARED = "StepNotDeclared"
     IN_FORCE = "InForce"
     NOTHING_IN_FORCE = "NothingInForce"
@@ -98,6 +99,7 @@ _REASONS = {
     ConditionReason.REVISION_UNREADABLE: "A field of spec.revision does not match one place in its object.",
     ConditionReason.TARGET_MISSING: "An object that the service names does not exist.",
     ConditionReason.POLICY_MISSING: "The service names a containment policy that does not exist.",
+    ConditionReason.AUTOSCALER_UNFIT: "An autoscaler would not let human review be raised as far as asked.",
     ConditionReason.STEP_NOT_DECLARED: "The policy has a step for which the service declares nothing.",
     ConditionReason.IN_FORCE: "A step is in force and was shown to help.",
     ConditionReason.NOTHING_IN_FORCE: "No step is in force that was shown to help.",

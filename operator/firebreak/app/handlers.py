@@ -9,11 +9,19 @@ from typing import Any
 
 import kopf
 
-from firebreak.adapters.kube.kinds import CONFIG_MAP, DEPLOYMENT, FIREBREAK, HTTP_ROUTE, Kind
+from firebreak.adapters.kube.kinds import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    FIREBREAK,
+    HORIZONTAL_POD_AUTOSCALER,
+    HTTP_ROUTE,
+    SCALED_OBJECT,
+    Kind,
+)
 from firebreak.app.catalog import Catalog, key_of
 from firebreak.app.settings import Reach
 
-_TARGETS = (DEPLOYMENT, CONFIG_MAP, HTTP_ROUTE)
+_TARGETS = (DEPLOYMENT, CONFIG_MAP, HTTP_ROUTE, HORIZONTAL_POD_AUTOSCALER, SCALED_OBJECT)
 
 
 def watched_kinds(reach: Reach) -> tuple[Kind, ...]:

@@ -27,6 +27,7 @@ from firebreak.app.objectives import Objectives
 from firebreak.app.revisions import Revisions
 from firebreak.app.sampler import Sampler
 from firebreak.app.settings import Settings
+from firebreak.core.autoscaling import FLOOR_PATHS
 from firebreak.core.commands import Reason
 from firebreak.core.decide import is_share_awaited
 from firebreak.core.declaration import problems_of
@@ -260,6 +261,9 @@ class Observer:
         for write in action.writes:
             desired = value_of(write.desired, history)
             live[write.target] = self._catalog.target(target_key(namespace, write.target))
+            if write.path in FLOOR_PATHS.values() and service.spec.human_review and service.spec.human_review.workload:
+                workload = workload_target(service.spec.human_review.workload)
+                live[workload] = self._catalog.target(target_key(namespace, workload))
             if desired is not None:
                 wanted.append((write.target, write.path, desired))
         effects = [effect_of(wanted, live)]

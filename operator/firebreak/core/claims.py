@@ -8,8 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from firebreak.api.v1alpha1.aiservice import AIServiceSpec, workload_target
+from firebreak.api.v1alpha1.aiservice import AIServiceSpec, autoscaler_target, workload_target
 from firebreak.api.v1alpha1.references import TargetRef
+from firebreak.core.autoscaling import FLOOR_PATHS, REPLICAS_PATH
 from firebreak.core.field_paths import FieldPath, PathError, overlaps
 from firebreak.core.objectives import ServiceKey
 
@@ -33,7 +34,10 @@ def claims_of(service: ServiceKey, spec: AIServiceSpec) -> tuple[Claim, ...]:
     if spec.revision:
         places += [(f"spec.revision.fields[{i}]", f.target, f.path) for i, f in enumerate(spec.revision.fields)]
     if spec.human_review and spec.human_review.workload:
-        places.append(("spec.humanReview.workload", workload_target(spec.human_review.workload), "$.spec.replicas"))
+        places.append(("spec.humanReview.workload", workload_target(spec.human_review.workload), REPLICAS_PATH))
+    if spec.human_review and spec.human_review.autoscaler:
+        scaler = autoscaler_target(spec.human_review.autoscaler)
+        places.append(("spec.humanReview.autoscaler", scaler, FLOOR_PATHS[scaler.kind]))
     if spec.human_review and spec.human_review.rate:
         places.append(("spec.humanReview.rate", spec.human_review.rate.target, spec.human_review.rate.path))
     places += [(f"spec.features[{i}].flag", f.flag.target, f.flag.path) for i, f in enumerate(spec.features)]

@@ -8,6 +8,7 @@ from firebreak.api.conditions import ConditionReason, ConditionType
 from firebreak.api.v1alpha1.aiservice import AIServiceSpec
 from firebreak.api.v1alpha1.policy import ActionKind, Step
 from firebreak.api.v1alpha1.references import PolicyKind, TargetRef
+from firebreak.core.autoscaling import problem_of
 from firebreak.core.field_paths import FieldPath, PathError, find
 from firebreak.core.ladder import choose
 from firebreak.core.ports import Unmatched
@@ -17,7 +18,7 @@ from firebreak.core.situation import Situation
 
 def problems_of(s: Situation) -> tuple[Problem, ...]:
     """Everything that someone must change before all that is declared could be carried out."""
-    return (*_policy(s), *_targets(s), *_places(s))
+    return (*_policy(s), *_targets(s), *_places(s), *_autoscaler(s))
 
 
 def _policy(s: Situation) -> tuple[Problem, ...]:
@@ -89,6 +90,11 @@ def _places(s: Situation) -> tuple[Problem, ...]:
             message = f"{place}.path: {target.kind} {target.name}: {held.message}"
             found.append(_not_ready(ConditionReason.INVALID_SPEC, message))
     return tuple(found)
+
+
+def _autoscaler(s: Situation) -> tuple[Problem, ...]:
+    wrong = problem_of(s, s.spec.human_review) if s.spec.human_review else ""
+    return (_not_ready(ConditionReason.AUTOSCALER_UNFIT, wrong),) if wrong else ()
 
 
 def _not_ready(reason: ConditionReason, message: str) -> Problem:

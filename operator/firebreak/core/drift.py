@@ -11,8 +11,9 @@ from datetime import datetime
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatus, FieldWrite
 from firebreak.api.v1alpha1.policy import ActionKind
 from firebreak.api.v1alpha1.references import TargetRef
+from firebreak.core.autoscaling import is_floor
 from firebreak.core.field_paths import FieldPath, Found, find, same
-from firebreak.core.field_writes import RESTART_PATH, is_floor, is_primary, value_of
+from firebreak.core.field_writes import RESTART_PATH, is_primary, value_of
 from firebreak.core.owners import owner_of
 from firebreak.core.ports import Absent, Held, KubeObject, Unmatched
 from firebreak.core.revision import Snapshot

@@ -6,16 +6,16 @@ A new kind of action is one more function here and an observer for its effect.
 
 from collections.abc import Iterable
 
-from firebreak.api.v1alpha1.aiservice import Fallback, Feature, HumanReview, Route, workload_target
+from firebreak.api.v1alpha1.aiservice import Fallback, Feature, HumanReview, Route, autoscaler_target, workload_target
 from firebreak.api.v1alpha1.incident import FieldValue, FieldWrite
 from firebreak.api.v1alpha1.references import TargetRef
+from firebreak.core.autoscaling import FLOOR_PATHS, REPLICAS_PATH, ceiling_of, floor_of, problem_of, scales
 from firebreak.core.commands import Reason
 from firebreak.core.field_paths import FieldPath, PathError, find
 from firebreak.core.ports import ABSENT, Absent, Held, Unmatched
 from firebreak.core.revision import Snapshot
 from firebreak.core.situation import Situation
 
-REPLICAS_PATH = "$.spec.replicas"
 RESTART_PATH = "$.spec.template.metadata.annotations['firebreak.dev/restarted-for']"
 INLINE_LIMIT = 1024
 """Longer values stand in a snapshot, and the incident refers to it."""
@@ -100,9 +100,20 @@ def switch_traffic(s: Situation, fallback: Fallback) -> tuple[FieldWrite, ...]:
 
 
 def raise_human_review(s: Situation, review: HumanReview) -> tuple[FieldWrite, ...]:
-    """More reviewers first, then the rate; replicas are never lowered."""
+    """More reviewers first, then the rate; replicas are never lowered. Where an autoscaler sets them, its floor is raised."""
     writes = []
-    if review.workload and review.replicas:
+    if review.workload and review.replicas and review.autoscaler:
+        target = autoscaler_target(review.autoscaler)
+        scaler = s.objects.get(target)
+        if scaler is None or scales(scaler) != review.workload.name:
+            because = problem_of(s, review) or f"{target.kind} {target.name} does not exist"
+            raise CannotCompile(reason=Reason.CANNOT_COMPILE, because=because)
+        # A floor above the maximum is refused: as far as it goes is better than not at all, and a condition tells it.
+        floor = min(review.replicas, ceiling_of(scaler))
+        if floor > floor_of(scaler):
+            path = FLOOR_PATHS[target.kind]
+            writes.append(_write(target, path, inline(_held(s, target, path)), inline(floor)))
+    elif review.workload and review.replicas:
         target = workload_target(review.workload)
         held = _held(s, target, REPLICAS_PATH)
         now = held if isinstance(held, int) else 1
@@ -168,11 +179,6 @@ def ours(write: FieldWrite) -> tuple[FieldValue, ...]:
 def route_target(route: Route) -> TargetRef:
     """The route as a place to write to."""
     return TargetRef(api_version=route.api_version, kind=route.kind, name=route.name)
-
-
-def is_floor(path: str) -> bool:
-    """Whether more than what was written there does as well."""
-    return path == REPLICAS_PATH
 
 
 def backend_name(s: Situation, fallback: Fallback) -> str:

@@ -25,6 +25,9 @@ matchConditions:
     + (has(object.spec.humanReview) && has(object.spec.humanReview.workload) ? [{
     'place': dyn('spec.humanReview.workload'), 'target': dyn(object.spec.humanReview.workload),
     'path': dyn('$.spec.replicas')}] : [])
+    + (has(object.spec.humanReview) && has(object.spec.humanReview.autoscaler) ? [{
+    'place': dyn('spec.humanReview.autoscaler'), 'target': dyn(object.spec.humanReview.autoscaler),
+    'path': dyn(object.spec.humanReview.autoscaler.kind == 'ScaledObject' ? '$.spec.minReplicaCount' : '$.spec.minReplicas')}] : [])
     + (has(object.spec.humanReview) && has(object.spec.humanReview.rate) ? [{
     'place': dyn('spec.humanReview.rate'), 'target': dyn(object.spec.humanReview.rate.target),
     'path': dyn(object.spec.humanReview.rate.path)}] : [])

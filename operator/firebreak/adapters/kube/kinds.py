@@ -41,9 +41,13 @@ CONTROLLER_REVISION = Kind(api_version="apps/v1", kind="ControllerRevision", plu
 DEPLOYMENT = Kind(api_version="apps/v1", kind="Deployment", plural="deployments")
 ENDPOINT_SLICE = Kind(api_version="discovery.k8s.io/v1", kind="EndpointSlice", plural="endpointslices")
 EVENT = Kind(api_version="v1", kind="Event", plural="events")
+HORIZONTAL_POD_AUTOSCALER = Kind(
+    api_version="autoscaling/v2", kind="HorizontalPodAutoscaler", plural="horizontalpodautoscalers"
+)
 HTTP_ROUTE = Kind(api_version="gateway.networking.k8s.io/v1", kind="HTTPRoute", plural="httproutes")
 LEASE = Kind(api_version="coordination.k8s.io/v1", kind="Lease", plural="leases")
 NAMESPACE = Kind(api_version="v1", kind="Namespace", plural="namespaces", namespaced=False)
+SCALED_OBJECT = Kind(api_version="keda.sh/v1alpha1", kind="ScaledObject", plural="scaledobjects")
 SECRET = Kind(api_version="v1", kind="Secret", plural="secrets")
 SERVICE = Kind(api_version="v1", kind="Service", plural="services")
 
@@ -59,7 +63,7 @@ _ALL = {
     (kind.api_version, kind.kind): kind
     for kind in (
         *(CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, EVENT, HTTP_ROUTE),
-        *(LEASE, NAMESPACE, SECRET, SERVICE),
+        *(HORIZONTAL_POD_AUTOSCALER, LEASE, NAMESPACE, SCALED_OBJECT, SECRET, SERVICE),
         *FIREBREAK.values(),
     )
 }

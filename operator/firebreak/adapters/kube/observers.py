@@ -10,11 +10,10 @@ from typing import Any
 
 from firebreak.api.v1alpha1.aiservice import Fallback, Route
 from firebreak.api.v1alpha1.references import TargetRef
+from firebreak.core.autoscaling import FLOOR_PATHS, REPLICAS_PATH, scales
 from firebreak.core.field_paths import FieldPath, Found, find, same
 from firebreak.core.observations import Effect, Failed, InForce, Waiting, all_of
 from firebreak.core.ports import Absent, Held, KubeObject, Unmatched
-
-REPLICAS = "$.spec.replicas"
 
 
 def effect_of(writes: Iterable[tuple[TargetRef, str, Held]], live: Mapping[TargetRef, KubeObject | None]) -> Effect:
@@ -25,9 +24,12 @@ def effect_of(writes: Iterable[tuple[TargetRef, str, Held]], live: Mapping[Targe
         object_ = live.get(target)
         if object_ is not None:
             effects.append(holds(object_, path, desired))
-        if object_ is not None and target.kind == "Deployment" and path == REPLICAS and isinstance(desired, int):
+        if object_ is not None and target.kind == "Deployment" and path == REPLICAS_PATH and isinstance(desired, int):
             # More reviewers are in force when they are ready; that another change still rolls out does not matter.
             effects.append(scaled(object_, desired))
+        elif object_ is not None and path == FLOOR_PATHS.get(target.kind) and isinstance(desired, int):
+            workload = TargetRef(api_version="apps/v1", kind="Deployment", name=scales(object_) or "-")
+            effects.append(scaled(live.get(workload), desired))
         else:
             objects[target] = in_force(target, object_)
     return all_of((*effects, *objects.values()))

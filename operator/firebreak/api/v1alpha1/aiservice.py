@@ -20,6 +20,7 @@ from firebreak.api.v1alpha1.model import (
 )
 from firebreak.api.v1alpha1.quantities import Duration, SomeDuration, StepDuration, TargetPercent, parse_duration
 from firebreak.api.v1alpha1.references import (
+    AutoscalerRef,
     FieldRef,
     IndicatorRef,
     PolicyRef,
@@ -307,6 +308,7 @@ class HumanReview(ApiModel):
     model_config = {
         "json_schema_extra": cel(
             ("has(self.workload) == has(self.replicas)", "workload and replicas go together"),
+            ("!has(self.autoscaler) || has(self.workload)", "autoscaler needs workload: whose replicas does it set?"),
             ("has(self.workload) || has(self.rate)", "give workload with replicas, or rate, or both"),
         )
     }
@@ -315,6 +317,9 @@ class HumanReview(ApiModel):
     """The workload of the review sidecars."""
     replicas: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """How many replicas it has during an incident; never fewer than before."""
+    autoscaler: AutoscalerRef | None = None
+    """What sets the workload's replicas, where something does: then its floor (minReplicas, minReplicaCount) is raised
+    instead, at most to its own maximum."""
     rate: ReviewRate | None = None
     """The share of answers that people review."""
 
@@ -406,6 +411,8 @@ class AIServiceSpec(ApiModel):
             ]
         if self.human_review and self.human_review.workload:
             places.append(("spec.humanReview.workload", workload_target(self.human_review.workload)))
+        if self.human_review and self.human_review.autoscaler:
+            places.append(("spec.humanReview.autoscaler", autoscaler_target(self.human_review.autoscaler)))
         if self.human_review and self.human_review.rate:
             places.append(("spec.humanReview.rate.target", self.human_review.rate.target))
         places += [(f"spec.features[{i}].flag.target", f.flag.target) for i, f in enumerate(self.features)]
@@ -415,6 +422,11 @@ class AIServiceSpec(ApiModel):
 def workload_target(workload: WorkloadRef) -> TargetRef:
     """The workload as a place to write to."""
     return TargetRef(api_version=workload.api_version, kind=workload.kind, name=workload.name)
+
+
+def autoscaler_target(autoscaler: AutoscalerRef) -> TargetRef:
+    """The autoscaler as a place to write to."""
+    return TargetRef(api_version=autoscaler.api_version, kind=autoscaler.kind, name=autoscaler.name)
 
 
 class ObjectiveStatus(ApiModel):

@@ -63,6 +63,32 @@ class WorkloadRef(ApiModel):
     """The workload's name."""
 
 
+HPA = "HorizontalPodAutoscaler"
+SCALED_OBJECT = "ScaledObject"
+
+
+class AutoscalerRef(ApiModel):
+    """What owns a workload's number of replicas, in the service's own namespace."""
+
+    model_config = {
+        "json_schema_extra": cel(
+            (
+                "self.apiVersion == (self.kind == 'ScaledObject' ? 'keda.sh/v1alpha1' : 'autoscaling/v2')",
+                "HorizontalPodAutoscaler is of autoscaling/v2, and KEDA's ScaledObject of keda.sh/v1alpha1",
+            ),
+        )
+    }
+
+    api_version: Annotated[str, Field(pattern=r"^(autoscaling/v2|keda\.sh/v1alpha1)$", max_length=128)] = (
+        "autoscaling/v2"
+    )
+    """autoscaling/v2 (default), or keda.sh/v1alpha1 for a ScaledObject."""
+    kind: Annotated[str, Field(pattern=r"^(HorizontalPodAutoscaler|ScaledObject)$", max_length=63)] = HPA
+    """HorizontalPodAutoscaler (default) or ScaledObject."""
+    name: ObjectName
+    """The autoscaler's name."""
+
+
 class ServicePort(ApiModel):
     """A port of a Service, as an HTTPRoute's backendRefs name it."""
 

@@ -64,6 +64,16 @@ def a_gauge(name: str = "index-freshness", category: str = "Pipeline") -> dict[s
     }
 
 
+def a_count(name: str = "violations", category: str = "PolicyViolation") -> dict[str, Any]:
+    """An objective whose events are counted."""
+    return {
+        "name": name,
+        "category": category,
+        "indicator": {"badSelector": "ai_policy_violations_total"},
+        "detector": {"kind": "Count", "atLeast": 1, "window": "5m", "step": "60s"},
+    }
+
+
 def a_service(
     *objectives: dict[str, Any],
     mode: Mode = Mode.ENFORCE,

@@ -19,6 +19,7 @@ class ConditionType(StrEnum):
     VERIFICATION_FEASIBLE = "VerificationFeasible"
     REACHABLE = "Reachable"
     CONTAINED = "Contained"
+    HELD = "Held"
     NEEDS_HUMAN = "NeedsHuman"
     RESOLVED = "Resolved"
 
@@ -36,6 +37,7 @@ _TYPES = {
     ConditionType.VERIFICATION_FEASIBLE: "Enough is judged for every step to be proven within its time.",
     ConditionType.REACHABLE: "The metric source answers.",
     ConditionType.CONTAINED: "Something is in force that was shown to help.",
+    ConditionType.HELD: "A step or giving back is called for and held; the message says why, and what ends that.",
     ConditionType.NEEDS_HUMAN: "People are asked to do something; the message says what.",
     ConditionType.RESOLVED: "The incident is over, and what could be given back was.",
 }
@@ -66,6 +68,8 @@ class ConditionReason(StrEnum):
     POLICY_MISSING = "PolicyMissing"
     AUTOSCALER_UNFIT = "AutoscalerUnfit"
     STEP_NOT_DECLARED = "StepNotDeclared"
+    FREEZE_WINDOW = "FreezeWindow"
+    FREEZE_UNREADABLE = "FreezeUnreadable"
     IN_FORCE = "InForce"
     NOTHING_IN_FORCE = "NothingInForce"
     OPEN = "Open"
@@ -101,6 +105,8 @@ _REASONS = {
     ConditionReason.POLICY_MISSING: "The service names a containment policy that does not exist.",
     ConditionReason.AUTOSCALER_UNFIT: "An autoscaler would not let human review be raised as far as asked.",
     ConditionReason.STEP_NOT_DECLARED: "The policy has a step for which the service declares nothing.",
+    ConditionReason.FREEZE_WINDOW: "The policy says that nothing is to be changed at this time; the message says until when.",
+    ConditionReason.FREEZE_UNREADABLE: "A freeze window of the policy cannot be read, so containments are held until it is corrected.",
     ConditionReason.IN_FORCE: "A step is in force and was shown to help.",
     ConditionReason.NOTHING_IN_FORCE: "No step is in force that was shown to help.",
     ConditionReason.OPEN: "The incident is open.",

@@ -20,7 +20,7 @@ from firebreak.api.v1alpha1 import (
 from firebreak.api.v1alpha1.aiservice import Objective, workload_target
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatus, Phase
 from firebreak.api.v1alpha1.policy import ActionKind, ContainmentPolicySpec
-from firebreak.api.v1alpha1.references import PolicyKind
+from firebreak.api.v1alpha1.references import PolicyKind, PolicyRef
 from firebreak.app.catalog import Catalog, Invalid, target_key
 from firebreak.app.measuring import compared, expected_delays, oddities
 from firebreak.app.objectives import Objectives
@@ -34,6 +34,7 @@ from firebreak.core.declaration import problems_of
 from firebreak.core.drift import drift_of, is_drifted, is_watched
 from firebreak.core.feasibility import infeasible_steps
 from firebreak.core.field_writes import route_target, value_of
+from firebreak.core.freeze import problems_of_freeze
 from firebreak.core.memory import remembered
 from firebreak.core.objectives import ObjectiveKey, ServiceKey
 from firebreak.core.observations import Effect, InForce, Waiting, all_of
@@ -157,6 +158,11 @@ class Observer:
                 *oddities(self._sampler, measured),
                 *problems_of(base),
                 *infeasible_steps(service.spec, policy, delays),
+                *(
+                    problems_of_freeze(_words(service.spec.containment.policy), policy.guardrails.freeze, now)
+                    if policy
+                    else ()
+                ),
             ),
             expected_delays=delays,
             awaits_effect=incident is not None and _awaits_effect(incident.status),
@@ -355,6 +361,10 @@ class Observer:
             if self._sampler.watches(key):
                 worse += [s.name for s in self._sampler.segments(key, incident.status.onset) if s.worse]
         return tuple(dict.fromkeys(worse))
+
+
+def _words(ref: PolicyRef) -> str:
+    return f"{ref.kind} {ref.name}"
 
 
 def _objective(key: ServiceKey, name: str) -> ObjectiveKey:

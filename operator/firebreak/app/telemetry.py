@@ -49,6 +49,7 @@ _HELD = frozenset(
     {
         Reason.COOLDOWN,
         Reason.MAX_CONTAINMENTS,
+        Reason.FREEZE_WINDOW,
         Reason.PAUSED,
         Reason.SUSPENDED,
         Reason.TARGET_CONFLICT,

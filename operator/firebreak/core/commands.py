@@ -56,6 +56,7 @@ class Reason(StrEnum):
     QUARANTINE_LIFTED = "QuarantineLifted"  # a new revision is there: the old one is denied no longer
     COOLDOWN = "Cooldown"  # held: too soon after the last incident
     MAX_CONTAINMENTS = "MaxContainments"  # held: too many within the time
+    FREEZE_WINDOW = "FreezeWindow"  # held: the policy says that nothing is to be changed at this time
     PAUSED = "Paused"  # held: the whole installation is paused
     SUSPENDED = "Suspended"  # held: the service is suspended
     TARGET_CONFLICT = "TargetConflict"  # held: another service claims the same place
@@ -218,6 +219,15 @@ class HearAgain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoteHold:
+    """What holds the next move, in words for the incident's condition; no message: nothing does any more."""
+
+    reason: Reason
+    message: str
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskPeople:
     """Hold, and page until someone has it or it is no longer so."""
 
@@ -274,6 +284,7 @@ Command: TypeAlias = (
     | BeginRemedy
     | AbandonRemedy
     | HearAgain
+    | NoteHold
     | AskPeople
     | KeepAsking
     | StopAsking
@@ -296,6 +307,8 @@ class Concern:
 
     reason: Reason
     because: str
+    holds: bool = False
+    """Whether it holds back what would be done otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ Asked by `decide`. One step at a time: the next is looked at only when the one b
 kind that is not expected to cure anything.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 from firebreak.api.v1alpha1.aiservice import Mode
@@ -13,7 +14,8 @@ from firebreak.core import ladder
 from firebreak.core.commands import Concern, Move, Reason, SkipStep, TakeStep
 from firebreak.core.drift import drifted_since
 from firebreak.core.evidence import TIER_OF, declared_of, strongest
-from firebreak.core.guardrails import Until, hold_of
+from firebreak.core.freeze import hold_of_freeze
+from firebreak.core.guardrails import Until, hold_of, is_counted_p1
 from firebreak.core.requests import contain_is_asked, release_is_asked
 from firebreak.core.situation import Hold, Situation
 from firebreak.core.steps import breached_anew, changes_answers, in_words, is_contained, under_way
@@ -47,7 +49,7 @@ def advance(s: Situation, incident: AIIncident, now: datetime) -> Move:
         return Move(wake_at=due)
     hold = _hold(s, incident, step, now) if mode is Mode.ENFORCE else None
     if hold is not None:
-        concern = Concern(reason=hold.reason, because=f"{step.action} is held: {hold.because}")
+        concern = Concern(reason=hold.reason, because=f"{step.action} is held: {hold.because}", holds=True)
         return Move(concern=concern, wake_at=hold.ends_at if isinstance(hold, Until) else None)
     planned = ladder.plan(s, status, step)
     if isinstance(planned, ladder.CannotHelp):
@@ -115,9 +117,13 @@ def _hold(s: Situation, incident: AIIncident, step: Step, now: datetime) -> Hold
     if s.holds:
         return s.holds[0]
     status = incident.status
-    if _has_begun(status) or incident.spec.contain or status.policy is None:
+    if incident.spec.contain or status.policy is None:
         return None
-    return hold_of(status.policy.guardrails, s.past, step.action, now)
+    if changes_answers(step.action) and not is_counted_p1(s, status):
+        frozen = hold_of_freeze(status.policy.guardrails.freeze, now)
+        if frozen is not None:
+            return replace(frozen, because=f"{frozen.because}; at once with spec.contain: true on this incident")
+    return None if _has_begun(status) else hold_of(status.policy.guardrails, s.past, step.action, now)
 
 
 def _has_begun(status: AIIncidentStatus) -> bool:

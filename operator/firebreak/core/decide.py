@@ -31,7 +31,7 @@ from firebreak.core.drift import is_drifted
 from firebreak.core.evidence import categories_of, merged
 from firebreak.core.observations import Failed, InForce
 from firebreak.core.opening import opening
-from firebreak.core.paging import page
+from firebreak.core.paging import note_hold, page
 from firebreak.core.severity import ladder_of, severity_of, worst
 from firebreak.core.situation import Situation
 from firebreak.core.steps import in_words
@@ -76,9 +76,10 @@ def _first_that_acts(moves: tuple[Move, ...], incident: AIIncident, now: datetim
         if move.commands:
             return _decided(move)
     concern = next((m.concern for m in moves if m.concern), None)
+    noted = note_hold(incident, next((m.concern for m in moves if m.concern and m.concern.holds), None))
     paged = page(incident, concern, now)
     wakes = [m.wake_at for m in (*moves, paged) if m.wake_at]
-    return Decision(commands=paged.commands, wake_at=min(wakes, default=None))
+    return Decision(commands=(*noted.commands, *paged.commands), wake_at=min(wakes, default=None))
 
 
 def _decided(move: Move) -> Decision:

@@ -6,10 +6,13 @@ Asked by `decide` before each step that changes what users get; RaiseHumanReview
 from dataclasses import dataclass
 from datetime import datetime
 
-from firebreak.api.v1alpha1.policy import ActionKind, Guardrails
+from firebreak.api.v1alpha1.aiservice import DetectorKind
+from firebreak.api.v1alpha1.incident import AIIncidentStatus
+from firebreak.api.v1alpha1.policy import ActionKind, Guardrails, Severity
 from firebreak.api.v1alpha1.quantities import format_duration
 from firebreak.core.commands import Reason
-from firebreak.core.situation import Hold, PastContainment
+from firebreak.core.situation import Hold, PastContainment, Situation
+from firebreak.core.verdict import Tier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +20,15 @@ class Until(Hold):
     """A hold that ends by itself."""
 
     ends_at: datetime
+
+
+def is_counted_p1(s: Situation, status: AIIncidentStatus) -> bool:
+    """Whether the worst severity rests on events that were counted now: no estimate, so nothing is waited for."""
+    if status.severity is not Severity.P1:
+        return False
+    counted = {o.name for o in s.spec.objectives if o.detector.kind is DetectorKind.COUNT}
+    found = (s.verdicts.get(o.name) for o in status.objectives if o.name in counted)
+    return any(v is not None and v.reaches(Tier.CONFIRMED) for v in found)
 
 
 def hold_of(guardrails: Guardrails, past: tuple[PastContainment, ...], kind: ActionKind, now: datetime) -> Until | None:

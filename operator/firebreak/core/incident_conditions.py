@@ -16,6 +16,7 @@ def with_conditions(status: AIIncidentStatus, generation: int, now: datetime) ->
     conditions = status.conditions
     for type_, (is_so, reason, message) in (
         (ConditionType.CONTAINED, _contained(status)),
+        (ConditionType.HELD, _held(status)),
         (ConditionType.NEEDS_HUMAN, _needs_human(status)),
         (ConditionType.RESOLVED, _resolved(status)),
     ):
@@ -58,6 +59,12 @@ def _contained(status: AIIncidentStatus) -> tuple[bool, str, str]:
     if drifted is not None:
         return False, Reason.DRIFTED, drifted.message
     return False, ConditionReason.NOTHING_IN_FORCE, "nothing is in force that was shown to help"
+
+
+def _held(status: AIIncidentStatus) -> tuple[bool, str, str]:
+    if status.held is not None:
+        return True, status.held.reason, status.held.message
+    return False, ConditionReason.WORKING, "nothing that is called for is held"
 
 
 def _needs_human(status: AIIncidentStatus) -> tuple[bool, str, str]:

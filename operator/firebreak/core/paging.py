@@ -8,9 +8,20 @@ twice within the time after which it repeats, however often it comes and goes in
 from datetime import datetime, timedelta
 
 from firebreak.api.v1alpha1.incident import AIIncident
-from firebreak.core.commands import AskPeople, Concern, KeepAsking, Move, Reason, StopAsking
+from firebreak.core.commands import AskPeople, Concern, KeepAsking, Move, NoteHold, Reason, StopAsking
 
 PAGE_EVERY = timedelta(minutes=15)
+
+
+def note_hold(incident: AIIncident, held: Concern | None) -> Move:
+    """Bring up to date what the incident says of a hold; a page says it once more where people are asked."""
+    noted = incident.status.held
+    if held is None:
+        return Move() if noted is None else Move(commands=(NoteHold(reason=Reason(noted.reason), message=""),))
+    message = held.because[:1024]
+    if noted is not None and (noted.reason, noted.message) == (held.reason, message):
+        return Move()
+    return Move(commands=(NoteHold(reason=held.reason, message=message),))
 
 
 def page(incident: AIIncident, concern: Concern | None, now: datetime) -> Move:

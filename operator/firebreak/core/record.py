@@ -15,6 +15,7 @@ from firebreak.api.v1alpha1.incident import (
     Asked,
     Closing,
     FieldWrite,
+    Held,
     Outcome,
     Page,
     Phase,
@@ -32,6 +33,7 @@ from firebreak.core.commands import (
     HearAgain,
     Judge,
     KeepAsking,
+    NoteHold,
     OpenIncident,
     Reason,
     Resolve,
@@ -182,6 +184,8 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
         case HearAgain():
             heard = tuple(sign for sign in status.refuted if sign not in command.refuted)
             changes = {"refuted": heard, "contain_followed": status.contain_followed and not command.contain}
+        case NoteHold():
+            changes = {"held": _held(status.held, command, now)}
         case AskPeople():
             if any(a.reason == command.reason and now < a.at + PAGE_EVERY for a in status.asked):
                 return status
@@ -203,7 +207,7 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
             closing = Closing(
                 at=now, reason=command.reason, message=command.because, lift_quarantine=command.lift_quarantine
             )
-            changes = {"closing": closing, "page": None}
+            changes = {"closing": closing, "page": None, "held": None}
         case Resolve():
             kept = tuple(
                 a.model_copy(update={"phase": ActionPhase.KEPT, "ended_at": now}) if a.phase in ACTIVE else a
@@ -211,13 +215,20 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
             )
             if status.resolved_at is not None:
                 return status
-            changes = {"resolved_at": now, "actions": kept, "page": None}
+            changes = {"resolved_at": now, "actions": kept, "page": None, "held": None}
         case _:
             assert_never(command)
     changed = status.model_copy(update=changes)
     if changed == status:
         return status
     return _told(changed, command.reason, command.because, now) if command.because else _derived(changed)
+
+
+def _held(held: Held | None, command: NoteHold, now: datetime) -> Held | None:
+    if not command.message:
+        return None
+    since = held.since if held is not None and held.reason == command.reason else now
+    return Held(since=since, reason=command.reason, message=command.message)
 
 
 def _page(page: Page | None, command: AskPeople, now: datetime) -> Page:

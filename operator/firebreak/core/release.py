@@ -100,7 +100,7 @@ def _unless_held(s: Situation, incident: AIIncident, move: Move) -> Move:
     if isinstance(move.commands[0], BeginClosing) and not _reversible(incident.status):
         return move
     hold = s.holds[0]
-    return Move(concern=Concern(reason=hold.reason, because=f"giving back is held: {hold.because}"))
+    return Move(concern=Concern(reason=hold.reason, because=f"giving back is held: {hold.because}", holds=True))
 
 
 def _by_itself(s: Situation, status: AIIncidentStatus, release: Release, now: datetime) -> Move:

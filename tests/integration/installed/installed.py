@@ -214,7 +214,14 @@ _POLICY_SPEC: Manifest = {
             ]
         },
     ],
-    "guardrails": {"cooldown": "15m", "maxContainments": {"count": 3, "per": "24h"}},
+    "guardrails": {
+        "cooldown": "15m",
+        "maxContainments": {"count": 3, "per": "24h"},
+        "freeze": [
+            {"cron": "0 18 * * FRI", "timeZone": "America/Argentina/Buenos_Aires", "duration": "62h"},
+            {"cron": "*/20,55 0-4/2 1,15 nov-DEC 1-5", "duration": "10m"},
+        ],
+    },
     "release": {"when": "NewRevision", "stableFor": "30m", "ramp": [10, 50, 100]},
 }
 POLICY = a("ContainmentPolicy", _POLICY_SPEC)

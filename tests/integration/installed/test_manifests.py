@@ -67,6 +67,7 @@ def add(*path: str | int, value: object) -> Callable[[Spec], None]:
 GROUNDEDNESS, FRESHNESS, VIOLATIONS = ("objectives", 0), ("objectives", 1), ("objectives", 2)
 THE_FIELD = ("revision", "fields", 0)
 THE_STEPS = ("ladders", 1, "steps")
+THE_FREEZE = ("guardrails", "freeze", 0)
 
 BAD: list[tuple[str, Manifest, Callable[[Spec], None], str]] = [
     ("unknown field", SERVICE, put("objectivs", value=[]), 'unknown field "spec.objectivs"'),
@@ -112,6 +113,11 @@ BAD: list[tuple[str, Manifest, Callable[[Spec], None], str]] = [
     ("two rollbacks", POLICY, add(*THE_STEPS, value={"action": "RollBack", "verifyWithin": "1m"}), "RollBack may stand once"),
     ("a ladder never reached", POLICY, add("ladders", value={"steps": [{"action": "RaiseHumanReview"}]}), "put it last"),
     ("a severity never reached", POLICY, add("severity", value={"severity": "P2"}), "put it last"),
+    ("a freeze of six fields", POLICY, put(*THE_FREEZE, "cron", value="0 0 18 * * FRI"), "must be five cron fields"),
+    ("a freeze at 25 o'clock", POLICY, put(*THE_FREEZE, "cron", value="0 25 * * *"), "must be five cron fields"),
+    ("a freeze on Friyay", POLICY, put(*THE_FREEZE, "cron", value="0 18 * * FRIYAY"), "must be five cron fields"),
+    ("a freeze nowhere", POLICY, put(*THE_FREEZE, "timeZone", value="CEST, mostly"), "freeze[0].timeZone"),
+    ("a freeze of no time", CLUSTER_POLICY, put(*THE_FREEZE, "duration", value="0h"), "duration above zero"),
     ("a ramp that falls", POLICY, put("release", "ramp", value=[50, 10, 100]), "must rise with every step"),
     ("a ramp that stands", POLICY, put("release", "ramp", value=[50, 50, 100]), "must rise with every step"),
     ("a ramp that ends early", POLICY, put("release", "ramp", value=[10, 50]), "last step of ramp must be 100"),

@@ -18,12 +18,13 @@ from tests.property.core.containment_world import (
     decided,
     drifts_of,
     fields_of,
+    is_frozen,
     revision_of,
 )
 
-from firebreak.api.v1alpha1.aiservice import Mode
+from firebreak.api.v1alpha1.aiservice import DetectorKind, Mode
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, Outcome, Phase
-from firebreak.api.v1alpha1.policy import ActionKind, ReleaseWhen
+from firebreak.api.v1alpha1.policy import ActionKind, ReleaseWhen, Severity
 from firebreak.core.commands import (
     AbandonRemedy,
     AskPeople,
@@ -124,6 +125,9 @@ def _a_step(setting: Setting, w: World, action: Action) -> Iterator[str]:
         yield f"{action.kind} is taken because of what was measured before somebody changed what was in force"
     if w.status.closing or w.status.remediating_since:
         yield f"{action.kind} is taken while control is given back"
+    free = w.said.contain or _is_counted_p1(setting, w) or not changes_answers(action.kind)
+    if is_frozen(setting, w) and not free:
+        yield f"{action.kind} is taken in a freeze"
     first = not any(changes_answers(a.kind) and a.writes and a.phase != "WouldDo" for a in w.status.actions)
     if changes_answers(action.kind) and first and not w.said.contain and w.status.policy is not None:
         rails = w.status.policy.guardrails
@@ -132,6 +136,12 @@ def _a_step(setting: Setting, w: World, action: Action) -> Iterator[str]:
         recent = [p for p in w.past if w.now - p.at < rails.max_containments.per]
         if len(recent) >= rails.max_containments.count:
             yield f"{len(recent)} containments have been, and one more begins"
+
+
+def _is_counted_p1(setting: Setting, w: World) -> bool:
+    counted = [o.detector.kind is DetectorKind.COUNT for o in setting.spec.objectives]
+    surely = any(c and v in _CONFIRMED for c, v in zip(counted, w.verdicts, strict=True))
+    return surely and w.status is not None and w.status.severity is Severity.P1
 
 
 def _giving_back(setting: Setting, w: World, commands: tuple[Command, ...], command: Retarget) -> Iterator[str]:

@@ -97,6 +97,8 @@ class Setting:
     spec: AIServiceSpec = field(default_factory=lambda: a_service().spec)
     policy: ContainmentPolicySpec | None = field(default_factory=a_policy)
     known_good: Snapshot | None = V1
+    freeze_ends: datetime | None = None
+    """Until when the policy's freeze lasts, said once more in the tests' own words."""
     remembers_pages: bool = True
     """Whether the record keeps what people were asked before; without it far fewer worlds are told apart."""
 
@@ -371,7 +373,12 @@ def asked_about(w: World) -> Question | None:
     return question(w.status) if w.status else None
 
 
-def state_key(w: World) -> object:
+def is_frozen(setting: Setting, w: World) -> bool:
+    """Whether the policy's freeze is in force."""
+    return setting.freeze_ends is not None and w.now < setting.freeze_ends
+
+
+def state_key(setting: Setting, w: World) -> object:
     """What tells two worlds apart as far as anything that can happen from here on is concerned."""
 
     def age(moment: datetime | None, oldest: int = 1) -> int | None:
@@ -392,6 +399,7 @@ def state_key(w: World) -> object:
         w.is_paused,
         w.is_gone,
         w.mode,
+        (setting.freeze_ends - w.now) // TICK if setting.freeze_ends and is_frozen(setting, w) else None,
         w.changed_at > T0 + timedelta(seconds=90),
         tuple((w.now - p.at >= timedelta(days=1), age(p.ended_at)) for p in w.past),
         _record_key(w.status, w.said.acknowledged, age) if w.status else None,
@@ -418,6 +426,7 @@ def _record_key(status: AIIncidentStatus, acknowledged: bool, age: Any) -> objec
         (status.closing.reason, age(status.closing.at)) if status.closing else None,
         status.resolved_at is not None,
         status.page.reason if status.page else None,
+        status.held.reason if status.held else None,
         tuple(sorted((a.reason, None if acknowledged else age(a.at)) for a in status.asked)),
         tuple((o.name, o.tier, o.breached, age(o.cleared_at)) for o in status.objectives),
         tuple(

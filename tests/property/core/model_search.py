@@ -81,7 +81,7 @@ def search(
     todo: deque[int] = deque()
 
     def visit(world: World, came_from: int, by: str) -> int:
-        key = state_key(world)
+        key = state_key(setting, world)
         number = numbers.get(key)
         if number is None:
             number = numbers[key] = len(nodes)

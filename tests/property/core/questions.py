@@ -18,6 +18,7 @@ from tests.builders import (
     V1,
     V2,
     V3,
+    a_count,
     a_gauge,
     a_policy,
     a_ratio,
@@ -53,6 +54,12 @@ DATES = NO_DATES | _SOON
 LADDERS = [{"when": {"categories": ["PolicyViolation"]}, "steps": [STATIC]}, {"steps": [BACK, SMALL]}]
 P1 = [{"when": {"categories": ["PolicyViolation"]}, "severity": "P1"}]
 TWO = a_service(a_ratio(), a_ratio("violations", category="PolicyViolation"))
+
+
+FREEZE = a_policy(
+    guardrails={"cooldown": "15m", "freeze": [{"cron": "0 3 4 5 *", "timeZone": "UTC", "duration": "30m"}]}
+).guardrails
+"""From T0 on, for two ticks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +130,14 @@ def small_cases() -> dict[str, Case]:
         update={"guardrails": a_policy(guardrails={"maxContainments": {"count": 1}}).guardrails}
     )
     by_person = quick_policy(SMALL, when="Person")
+    frozen = quick_policy(BACK).model_copy(update={"guardrails": FREEZE})
+    freeze = Setting(policy=frozen, freeze_ends=at(minutes=30), remembers_pages=False)
+    counted = Setting(
+        spec=a_service(a_ratio(), a_count()).spec,
+        policy=quick_policy(ladders=LADDERS, severity=P1).model_copy(update={"guardrails": FREEZE}),
+        freeze_ends=at(minutes=30),
+        remembers_pages=False,
+    )
     return {
         "a rollback, and a fix for it": a_case(
             evidence("Met", "Confirmed", "Inconclusive"), _FOLDS, _EFFECTS, deployments(V3), policy=back
@@ -176,6 +191,8 @@ def small_cases() -> dict[str, Case]:
             _TWO_WAYS, _IN_FORCE, _FOLDS, policy=back, past=(earlier,), must_end=False
         ),
         "too many within a day": a_case(_TWO_WAYS, _IN_FORCE, _FOLDS, policy=limited, past=(earlier,), must_end=False),
+        "in a freeze": a_case(_TWO_WAYS, _IN_FORCE, _FOLDS, _CONTAIN, setting=freeze, must_end=False),
+        "violations are counted in a freeze": a_case(evidence("Met", "Confirmed", of=1), resolutions, setting=counted),
         "nobody has the pager": a_case(
             evidence("Confirmed", "Error"),
             _EFFECTS,

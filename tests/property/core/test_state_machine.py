@@ -48,6 +48,15 @@ def paused_or_not(setting: Setting, w: World) -> Decision:
     return decided(setting, replace(w, is_paused=False))
 
 
+def frozen_or_not(setting: Setting, w: World) -> Decision:
+    """The policy's freeze is not looked at."""
+    if w.status is None or w.status.policy is None:
+        return decided(setting, w)
+    rails = w.status.policy.guardrails.model_copy(update={"freeze": ()})
+    status = w.status.model_copy(update={"policy": w.status.policy.model_copy(update={"guardrails": rails})})
+    return decided(setting, replace(w, status=status))
+
+
 def of_good_hope(setting: Setting, w: World) -> Decision:
     """Every fix is taken for good."""
     return decided(setting, replace(w, folds=tuple("Recovered" for _ in w.folds)))
@@ -75,6 +84,7 @@ def without_hope(setting: Setting, w: World) -> Decision:
 WRONG = {
     "on a guess": (on_a_guess, "a rollback, and a fix for it", "is taken on"),
     "paused or not": (paused_or_not, "it is paused", "while everything is paused"),
+    "frozen or not": (frozen_or_not, "in a freeze", "in a freeze"),
     "of good hope": (of_good_hope, "a switch, and a fix for it", "without proof"),
     "without memory": (without_memory, "nobody has the pager", "again within"),
     "without end": (without_end, "a rollback, and a fix for it", "nothing will ever happen"),

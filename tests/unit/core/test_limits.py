@@ -26,7 +26,7 @@ from tests.builders import (
 
 from firebreak.api.v1alpha1.aiservice import Mode
 from firebreak.api.v1alpha1.incident import ActionPhase, AIIncidentStatus, Phase
-from firebreak.core.commands import BeginClosing, Reason
+from firebreak.core.commands import BeginClosing, NoteHold, Reason
 from firebreak.core.decide import decide, without_service
 from firebreak.core.field_writes import contained_again, given_back, ours, undone
 from firebreak.core.record import landed
@@ -89,9 +89,10 @@ def test_not_even_a_person_s_word_overrides_a_pause() -> None:
 def test_the_cooldown_holds_the_next_containment() -> None:
     """And says when it ends, and how a person can have it at once."""
     s = opened(policy=a_policy(ROLL_BACK), past=JUST_ENDED)
-    (command,) = decide(s, T0).commands
-    assert command.reason is Reason.COOLDOWN
-    assert "spec.contain" in command.because
+    noted, asked = decide(s, T0).commands
+    assert isinstance(noted, NoteHold)
+    assert noted.reason is asked.reason is Reason.COOLDOWN
+    assert "spec.contain" in noted.message
     s = settled(s, T0)
     assert decide(s, T0).wake_at == at(minutes=10)
     s = settled(s, at(minutes=10))

@@ -241,6 +241,17 @@ class Page(ApiModel):
     """How often it was said."""
 
 
+class Held(ApiModel):
+    """What keeps the next move from being made."""
+
+    since: Time
+    """Since when."""
+    reason: Annotated[str, Field(max_length=64)]
+    """One word for programs."""
+    message: Text
+    """What is held, why, and what ends that."""
+
+
 class Asked(ApiModel):
     """When something was last asked of people."""
 
@@ -327,12 +338,14 @@ class AIIncidentStatus(ApiModel):
     """The step that spec.contain asks for was taken."""
     closing: Closing | None = None
     """Why it is ending."""
+    held: Held | None = None
+    """What keeps the next move from being made; empty while nothing does."""
     page: Page | None = None
     """What people are asked to do."""
     asked: Annotated[tuple[Asked, ...], Field(max_length=32, json_schema_extra=list_map("reason"))] = ()
     """What they were asked before, and when."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))] = ()
-    """Contained, Held, Quarantined, Released."""
+    """Contained, Held, NeedsHuman, Resolved."""
     timeline: Annotated[tuple[TimelineEntry, ...], Field(max_length=200)] = ()
     """What happened, in order; the middle is dropped when it grows too long."""
 

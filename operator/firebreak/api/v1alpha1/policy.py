@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from firebreak.api.v1alpha1.aiservice import Category, FallbackRole
-from firebreak.api.v1alpha1.model import AGE, ApiModel, Column, Crd, Name, Resource, cel
+from firebreak.api.v1alpha1.model import AGE, ApiModel, Column, Crd, Name, Resource, cel, matching
 from firebreak.api.v1alpha1.quantities import Duration, SomeDuration, parse_duration
 
 
@@ -119,6 +119,38 @@ class MaxContainments(ApiModel):
     """Within this time; default 24h."""
 
 
+def _cron() -> str:
+    """Five fields, as in a CronJob: numbers or names, lists, ranges and steps."""
+    fields = (
+        "[0-5]?[0-9]",
+        "[01]?[0-9]|2[0-3]",
+        "0?[1-9]|[12][0-9]|3[01]",
+        "0?[1-9]|1[0-2]|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC",
+        "[0-7]|SUN|MON|TUE|WED|THU|FRI|SAT",
+    )
+    terms = (rf"(\*|({f})(-({f}))?)(/[1-9][0-9]?)?" for f in fields)
+    return "(?i)^" + " ".join(f"{t}(,{t})*" for t in terms) + "$"
+
+
+class Freeze(ApiModel):
+    """A time in which Firebreak changes nothing of what users get by itself."""
+
+    cron: Annotated[
+        str,
+        Field(
+            max_length=128,
+            json_schema_extra=matching(
+                _cron(), "must be five cron fields, such as 0 18 * * FRI: minute, hour, day, month, weekday"
+            ),
+        ),
+    ]
+    """When it begins: minute, hour, day of the month, month, weekday, as in a CronJob."""
+    time_zone: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$")] = "UTC"
+    """The IANA time zone of cron, such as Europe/Berlin; default UTC."""
+    duration: SomeDuration
+    """How long it lasts, in real time: a night in which the clocks change makes it no longer or shorter."""
+
+
 class Guardrails(ApiModel):
     """Limits that hold whatever the evidence says."""
 
@@ -126,6 +158,9 @@ class Guardrails(ApiModel):
     """Between the end of one incident and the first containment of the next; default 15m."""
     max_containments: MaxContainments = MaxContainments()
     """How many incidents of a service are contained within a time; default 3 per 24h."""
+    freeze: Annotated[tuple[Freeze, ...], Field(max_length=16)] = ()
+    """When RollBack, SwitchTraffic and DisableFeature are held. RaiseHumanReview, a P1 whose events were counted
+    (detector Count) and what a person asks for go ahead; so does giving back."""
 
 
 class ReleaseWhen(StrEnum):

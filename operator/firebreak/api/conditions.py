@@ -22,6 +22,7 @@ class ConditionType(StrEnum):
     HELD = "Held"
     NEEDS_HUMAN = "NeedsHuman"
     RESOLVED = "Resolved"
+    BREAKER_READY = "BreakerReady"
 
     @property
     def sentence(self) -> str:
@@ -39,6 +40,7 @@ _TYPES = {
     ConditionType.CONTAINED: "Something is in force that was shown to help.",
     ConditionType.HELD: "A step or giving back is called for and held; the message says why, and what ends that.",
     ConditionType.NEEDS_HUMAN: "People are asked to do something; the message says what.",
+    ConditionType.BREAKER_READY: "The circuit breaker holds nothing; False: it has tripped, and the message says what ends that.",
     ConditionType.RESOLVED: "The incident is over, and what could be given back was.",
 }
 
@@ -70,6 +72,8 @@ class ConditionReason(StrEnum):
     STEP_NOT_DECLARED = "StepNotDeclared"
     FREEZE_WINDOW = "FreezeWindow"
     FREEZE_UNREADABLE = "FreezeUnreadable"
+    BREAKER_TRIPPED = "BreakerTripped"
+    BREAKER_CONFIRMED = "BreakerConfirmed"
     IN_FORCE = "InForce"
     NOTHING_IN_FORCE = "NothingInForce"
     OPEN = "Open"
@@ -107,6 +111,8 @@ _REASONS = {
     ConditionReason.STEP_NOT_DECLARED: "The policy has a step for which the service declares nothing.",
     ConditionReason.FREEZE_WINDOW: "The policy says that nothing is to be changed at this time; the message says until when.",
     ConditionReason.FREEZE_UNREADABLE: "A freeze window of the policy cannot be read, so containments are held until it is corrected.",
+    ConditionReason.BREAKER_TRIPPED: "So many services became bad at once that containments are held everywhere.",
+    ConditionReason.BREAKER_CONFIRMED: "It has tripped, and a person confirmed that so many services are really bad.",
     ConditionReason.IN_FORCE: "A step is in force and was shown to help.",
     ConditionReason.NOTHING_IN_FORCE: "No step is in force that was shown to help.",
     ConditionReason.OPEN: "The incident is open.",

@@ -8,6 +8,7 @@ import asyncio
 
 import structlog
 
+from firebreak.app.breaker import CircuitBreaker
 from firebreak.app.catalog import Catalog
 from firebreak.app.clock import Clock
 from firebreak.app.endpoints import Endpoints
@@ -32,6 +33,7 @@ class Evaluation:
         endpoints: Endpoints,
         objectives: Objectives,
         sampler: Sampler,
+        breaker: CircuitBreaker,
         turns: Turns,
         telemetry: Telemetry,
         clock: Clock,
@@ -40,6 +42,7 @@ class Evaluation:
         self._endpoints = endpoints
         self._objectives = objectives
         self._sampler = sampler
+        self._breaker = breaker
         self._turns = turns
         self._telemetry = telemetry
         self._clock = clock
@@ -57,7 +60,10 @@ class Evaluation:
                 try:
                     await self._endpoints.follow(self._clock.monotonic())
                     watched = self._objectives.watched()
-                    for key in await self._sampler.sample(watched, self._clock.now()):
+                    changed = await self._sampler.sample(watched, self._clock.now())
+                    # Before anybody acts on what was read: is it one of many?
+                    self._breaker.follow(changed, self._clock.now())
+                    for key in changed:
                         self._turns.touch(key)
                 except Exception:
                     log.exception("evaluation_failed")

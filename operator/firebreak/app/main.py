@@ -21,6 +21,8 @@ from firebreak.adapters.kube.quarantines import Quarantines
 from firebreak.adapters.kube.snapshots import Snapshots
 from firebreak.app import logs
 from firebreak.app.actuator import Actuator
+from firebreak.app.breaker import CircuitBreaker
+from firebreak.app.breaker_status import BreakerStatus
 from firebreak.app.catalog import Catalog
 from firebreak.app.clock import Clock, SystemClock
 from firebreak.app.endpoints import Endpoints
@@ -91,6 +93,16 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
     cluster = TimedCluster(KubeCluster(client, fence=lease.fence), telemetry, clock)
     events = Events(client, now=clock.now, identity=settings.identity)
     reporter = Reporter(events=events, objects=objects, catalog=catalog, telemetry=telemetry, clock=clock)
+    breaker = CircuitBreaker(
+        rules=settings.breaker.rules,
+        catalog=catalog,
+        sampler=sampler,
+        turns=turns,
+        telemetry=telemetry,
+    )
+    breaker_status = BreakerStatus(
+        breaker=breaker, objects=objects, events=events, catalog=catalog, telemetry=telemetry
+    )
     observer = Observer(
         catalog=catalog,
         cluster=cluster,
@@ -99,6 +111,7 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
         sampler=sampler,
         objectives=objectives,
         settings=settings,
+        breaker=breaker,
     )
     loop = Loop(
         catalog=catalog,
@@ -116,6 +129,7 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
         endpoints=endpoints,
         objectives=objectives,
         sampler=sampler,
+        breaker=breaker,
         turns=turns,
         telemetry=telemetry,
         clock=clock,
@@ -131,7 +145,7 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
                 ),
                 group.create_task(evaluation.run(), name="evaluation"),
                 group.create_task(_lead(client, catalog, kinds, revisions, turns, lease, telemetry), name="lead"),
-                group.create_task(_tell_sources(source_status, endpoints, lease, clock), name="source status"),
+                group.create_task(_tell(source_status, endpoints, breaker_status, lease, clock), name="shared status"),
                 *(group.create_task(loop.work(), name=f"worker {n}") for n in range(settings.workers)),
             ]
             elector = group.create_task(lease.run(lease_stop), name="lease")
@@ -180,10 +194,14 @@ async def _lead(
             continue
 
 
-async def _tell_sources(status: SourceStatus, endpoints: Endpoints, lease: Lease, clock: Clock) -> None:
+async def _tell(
+    sources: SourceStatus, endpoints: Endpoints, breaker: BreakerStatus, lease: Lease, clock: Clock
+) -> None:
+    """What belongs to no service."""
     while True:
         if lease.is_leader():
-            await status.tell(dict(endpoints.unusable), clock.now())
+            await sources.tell(dict(endpoints.unusable), clock.now())
+            await breaker.tell(clock.now())
         await asyncio.sleep(2.0)
 
 

@@ -21,6 +21,7 @@ from firebreak.api.v1alpha1.aiservice import Objective, workload_target
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatus, Phase
 from firebreak.api.v1alpha1.policy import ActionKind, ContainmentPolicySpec
 from firebreak.api.v1alpha1.references import PolicyKind, PolicyRef
+from firebreak.app.breaker import CircuitBreaker
 from firebreak.app.catalog import Catalog, Invalid, target_key
 from firebreak.app.measuring import compared, expected_delays, oddities
 from firebreak.app.objectives import Objectives
@@ -93,6 +94,7 @@ class Observer:
         sampler: Sampler,
         objectives: Objectives,
         settings: Settings,
+        breaker: CircuitBreaker,
     ) -> None:
         self._catalog = catalog
         self._cluster = cluster
@@ -101,6 +103,7 @@ class Observer:
         self._sampler = sampler
         self._objectives = objectives
         self._settings = settings
+        self._breaker = breaker
 
     async def look(self, key: ServiceKey, now: datetime) -> Seen | Orphan | Unreadable | None:
         """Everything known now; None when there is nothing to decide. Raises ClusterError."""
@@ -143,6 +146,7 @@ class Observer:
             fallbacks=await self._fallbacks(service, incident) if incident else {},
             # And as it is now, after all that was waited for: what forbids at either moment forbids.
             holds=tuple(dict.fromkeys((*holds, *self._holds(service, key)))),
+            breaker=self._breaker.hold(incident),
             past=memory.past,
             last_resolved=memory.last_resolved,
             bad_answers=self._bad_answers(incident),

@@ -7,11 +7,14 @@ the variable, the value and what to write instead: better than half of a setting
 import json
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from firebreak.api.v1alpha1.quantities import SomeDuration
 from firebreak.api.v1alpha1.references import TargetRef
+from firebreak.core.breaker import BreakerRules
 from firebreak.core.field_writes import RESTART_PATH
 
 _RESPONDER = re.compile(r"^((?P<namespace>[a-z0-9-]+)/)?(?P<name>[a-z0-9-]+)(:(?P<port>[0-9]{1,5}))?$")
@@ -78,6 +81,33 @@ class Responder(BaseModel):
     port: Annotated[int, Field(ge=1, le=65535)] = 8080
 
 
+class BreakerSettings(BaseModel):
+    """When the circuit breaker trips: the chart's `circuitBreaker`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = True
+    services: Annotated[int, Field(ge=1, le=10000)] = 5
+    percent: Annotated[int, Field(ge=1, le=100)] = 20
+    within: Annotated[SomeDuration, Field(gt=timedelta(0))] = timedelta(minutes=5)
+
+    @property
+    def rules(self) -> BreakerRules | None:
+        """What it goes by; None when it is turned off."""
+        if not self.enabled:
+            return None
+        return BreakerRules(services=self.services, share=self.percent / 100, within=self.within)
+
+
+def _breaker(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is not JSON ({error})") from error
+
+
 def _reach(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -130,6 +160,8 @@ class Settings(BaseModel):
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(alias="FIREBREAK_LOG_LEVEL"), BeforeValidator(_lower)
     ] = "info"
+    breaker: Annotated[BreakerSettings, Field(alias="FIREBREAK_BREAKER"), BeforeValidator(_breaker)] = BreakerSettings()
+    """When so many services become bad at once that containments are held."""
     reach: Annotated[Reach, Field(alias="FIREBREAK_REACH"), BeforeValidator(_reach)]
     """Which places may be written at all."""
 

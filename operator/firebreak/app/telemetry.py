@@ -24,11 +24,13 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from firebreak.api.v1alpha1 import AIIncident
+from firebreak.api.v1alpha1.control import Breaker, BreakerState
 from firebreak.api.v1alpha1.incident import Action, ActionPhase
 from firebreak.core.commands import (
     AskPeople,
     Command,
     Judge,
+    NoteHold,
     OpenIncident,
     Reason,
     Resolve,
@@ -104,6 +106,14 @@ class Telemetry:
         )
         self._pages = self._counter(
             "firebreak_pages", "How often people were asked to do something, repeats included.", ("namespace", "reason")
+        )
+        self._breaker_tripped = self._gauge(
+            "firebreak_circuit_breaker_tripped",
+            "1 while so many services are newly breached that containments are held everywhere, else 0.",
+            (),
+        )
+        self._breaker_trip = self._gauge(
+            "firebreak_circuit_breaker_trip", "The number of the last trip: how often it has tripped.", ()
         )
         self._detection = self._histogram(
             "firebreak_detection_delay_seconds",
@@ -206,12 +216,23 @@ class Telemetry:
                 self._pages.labels(namespace, reason).inc()
                 if reason in _HELD and (status.page is None or status.page.times == 1):
                     self._suppressed.labels(namespace, reason).inc()
+            case NoteHold(reason=Reason.CIRCUIT_BREAKER, message=message) if message:
+                self._suppressed.labels(namespace, Reason.CIRCUIT_BREAKER).inc()
             case Resolve(reason=reason):
                 self._resolved.labels(namespace, category, severity, found_by(incident), reason).inc()
                 if status.detected_at is not None and status.resolved_at is not None:
                     _observe(self._recovered.labels(namespace, category), status.detected_at, status.resolved_at)
             case _:
                 pass
+
+    def asked(self, namespace: str, reason: Reason) -> None:
+        """People were asked about something that belongs to no incident."""
+        self._pages.labels(namespace, reason).inc()
+
+    def breaker(self, breaker: Breaker) -> None:
+        """Where the circuit breaker stands."""
+        self._breaker_tripped.set(breaker.state is BreakerState.TRIPPED)
+        self._breaker_trip.set(breaker.trip)
 
     def acted(self, incident: AIIncident, action: Action) -> None:
         """An action whose phase the actuator has moved."""

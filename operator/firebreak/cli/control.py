@@ -1,11 +1,12 @@
-"""Is anything contained at all? The one switch of the installation: FirebreakControl firebreak."""
+"""Is anything contained at all? The one switch of the installation, and its breaker: FirebreakControl firebreak."""
 
 from typing import Annotated
 
 import typer
 
 from firebreak.api.v1alpha1 import FirebreakControl
-from firebreak.cli.session import Kubeconfig, Session, accepted, run
+from firebreak.api.v1alpha1.control import BreakerCause, BreakerState
+from firebreak.cli.session import Kubeconfig, Refusal, Session, accepted, run
 
 _NAME = "firebreak"
 
@@ -21,6 +22,26 @@ def pause(
 def resume(kubeconfig: Kubeconfig = None) -> None:
     """Contain again: steps that were held are taken if they are still called for."""
     _set(False, "", "resumed: what is still called for is contained", kubeconfig)
+
+
+def confirm(
+    trip: Annotated[int, typer.Argument(help="The trip's number, as the incidents and `kubectl get fbc` say it.")],
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """The circuit breaker has tripped, and so many services are really bad: contain them all. Counts for this trip."""
+
+    async def command(session: Session) -> None:
+        control = await session.get(FirebreakControl, _NAME)
+        breaker = control.status.breaker
+        if breaker.state is BreakerState.READY or breaker.trip != trip:
+            last = f"its last trip was {breaker.trip}, and it is {breaker.state}" if breaker.trip else "it never has"
+            raise Refusal(f"the circuit breaker is not tripped by trip {trip}: {last}")
+        accepted(await session.say(FirebreakControl, _NAME, {"confirmedTrip": trip}), "nothing was changed")
+        typer.echo(f"trip {trip} is confirmed: what is still called for is contained in every service")
+        if breaker.cause is BreakerCause.METRICS_PIPELINE:
+            typer.echo(f"it counts once the metrics are well: {breaker.because}")
+
+    run(command, namespace="", kubeconfig=kubeconfig)
 
 
 def _set(paused: bool, reason: str, said: str, kubeconfig: str | None) -> None:

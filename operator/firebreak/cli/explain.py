@@ -103,6 +103,10 @@ def _asked(incident: AIIncident, service: AIService | None) -> Iterable[Renderab
         yield Text(f"since {clock(page.since)}{often}", style="dim")
         if not incident.spec.acknowledged:
             yield Text(f"kubectl firebreak ack {meta.name} -n {meta.namespace}   (you have it: no longer repeated)")
+    held = incident.status.held
+    if held is not None and (page is None or page.message != held.message):
+        yield Text.assemble((held.reason, "bold yellow"), f": {held.message}")
+        yield Text(f"held since {clock(held.since)}", style="dim")
     if service is None and incident.status.phase is not Phase.RESOLVED:
         yield Text(f"AIService {incident.spec.service} does not exist any more")
     if service is not None and incident.status.phase is not Phase.RESOLVED:

@@ -23,6 +23,7 @@ for verb in (say.declare, say.ack, say.contain, say.release, say.resolve):
     app.command(rich_help_panel="Say what is to happen in an incident")(verb)
 for switch in (control.pause, control.resume):
     app.command(rich_help_panel="Stop everything")(switch)
+app.command(rich_help_panel="Say what is to happen everywhere")(control.confirm)
 
 
 @app.command(rich_help_panel="Run in the cluster")

@@ -66,7 +66,7 @@ def ack(incident: IncidentName, namespace: Namespace = None, kubeconfig: Kubecon
 
 def contain(incident: IncidentName, namespace: Namespace = None, kubeconfig: Kubeconfig = None) -> None:
     """Take the next step of the ladder now, on your word instead of the metrics' evidence."""
-    said = "is told to take its next step; pauses, suspensions and conflicts still hold it"
+    said = "is told to take its next step; only pauses, suspensions and conflicts still hold it"
     _ask(incident, _Request("contain", _contain_is_over), said, namespace, kubeconfig)
 
 

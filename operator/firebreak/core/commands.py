@@ -57,6 +57,7 @@ class Reason(StrEnum):
     COOLDOWN = "Cooldown"  # held: too soon after the last incident
     MAX_CONTAINMENTS = "MaxContainments"  # held: too many within the time
     FREEZE_WINDOW = "FreezeWindow"  # held: the policy says that nothing is to be changed at this time
+    CIRCUIT_BREAKER = "CircuitBreaker"  # held: so many services became bad at once that one cause is likelier
     PAUSED = "Paused"  # held: the whole installation is paused
     SUSPENDED = "Suspended"  # held: the service is suspended
     TARGET_CONFLICT = "TargetConflict"  # held: another service claims the same place
@@ -309,6 +310,8 @@ class Concern:
     because: str
     holds: bool = False
     """Whether it holds back what would be done otherwise."""
+    pages: bool = True
+    """Whether people are asked by this incident; False where they are asked once for many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

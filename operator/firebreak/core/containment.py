@@ -49,7 +49,8 @@ def advance(s: Situation, incident: AIIncident, now: datetime) -> Move:
         return Move(wake_at=due)
     hold = _hold(s, incident, step, now) if mode is Mode.ENFORCE else None
     if hold is not None:
-        concern = Concern(reason=hold.reason, because=f"{step.action} is held: {hold.because}", holds=True)
+        words = f"{step.action} is held: {hold.because}"
+        concern = Concern(reason=hold.reason, because=words, holds=True, pages=hold is not s.breaker)
         return Move(concern=concern, wake_at=hold.ends_at if isinstance(hold, Until) else None)
     planned = ladder.plan(s, status, step)
     if isinstance(planned, ladder.CannotHelp):
@@ -120,6 +121,8 @@ def _hold(s: Situation, incident: AIIncident, step: Step, now: datetime) -> Hold
     if incident.spec.contain or status.policy is None:
         return None
     if changes_answers(step.action) and not is_counted_p1(s, status):
+        if s.breaker is not None:
+            return s.breaker
         frozen = hold_of_freeze(status.policy.guardrails.freeze, now)
         if frozen is not None:
             return replace(frozen, because=f"{frozen.because}; at once with spec.contain: true on this incident")

@@ -75,7 +75,7 @@ def _first_that_acts(moves: tuple[Move, ...], incident: AIIncident, now: datetim
     for move in moves:
         if move.commands:
             return _decided(move)
-    concern = next((m.concern for m in moves if m.concern), None)
+    concern = next((m.concern for m in moves if m.concern and m.concern.pages), None)
     noted = note_hold(incident, next((m.concern for m in moves if m.concern and m.concern.holds), None))
     paged = page(incident, concern, now)
     wakes = [m.wake_at for m in (*moves, paged) if m.wake_at]

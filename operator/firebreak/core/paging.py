@@ -17,11 +17,15 @@ def note_hold(incident: AIIncident, held: Concern | None) -> Move:
     """Bring up to date what the incident says of a hold; a page says it once more where people are asked."""
     noted = incident.status.held
     if held is None:
-        return Move() if noted is None else Move(commands=(NoteHold(reason=Reason(noted.reason), message=""),))
+        if noted is None:
+            return Move()
+        # What no page has said, none takes back.
+        over = "held no longer by the circuit breaker" if noted.reason == Reason.CIRCUIT_BREAKER else ""
+        return Move(commands=(NoteHold(reason=Reason(noted.reason), message="", because=over),))
     message = held.because[:1024]
     if noted is not None and (noted.reason, noted.message) == (held.reason, message):
         return Move()
-    return Move(commands=(NoteHold(reason=held.reason, message=message),))
+    return Move(commands=(NoteHold(reason=held.reason, message=message, because="" if held.pages else message),))
 
 
 def page(incident: AIIncident, concern: Concern | None, now: datetime) -> Move:

@@ -66,6 +66,8 @@ class Situation:
     fallbacks: Mapping[str, Effect] = field(default_factory=dict)
     """By fallback: whether it could serve now."""
     holds: tuple[Hold, ...] = ()
+    breaker: Hold | None = None
+    """What the installation's circuit breaker holds; people are asked about it once, not by each incident."""
     past: tuple[PastContainment, ...] = ()
     last_resolved: datetime | None = None
     bad_answers: int | None = None

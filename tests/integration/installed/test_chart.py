@@ -63,6 +63,7 @@ def test_rights_are_those_of_the_reach(helm: Helm) -> None:
     (role,) = [each for each in of(objects, "ClusterRole") if each["metadata"]["name"] == "firebreak"]
     patched = {resource for rule in role["rules"] if "patch" in rule["verbs"] for resource in rule["resources"]}
     ours = {"aiincidents", "aiincidents/status", "aiservices/status", "metricsources/status"}
+    ours.add("firebreakcontrols/status")
     assert patched == ours | {"clustermetricsources/status", "events", "controllerrevisions", "statefulsets"}
     named = {resource for rule in role["rules"] for resource in rule["resources"]}
     assert not named & {"secrets", "pods", "deployments", "configmaps", "serviceaccounts", "roles", "*"}
@@ -132,6 +133,8 @@ def test_the_switch_is_nobodys_but_the_persons(helm: Helm) -> None:
         ("responder.namespaces={Docs}", "responder/namespaces"),
         ("metricSource.url=prometheus:9090", "metricSource/url"),
         ("metricSource.timeuot=5s", "timeuot"),
+        ("circuitBreaker.percent=0", "circuitBreaker/percent"),
+        ("circuitBreaker.within=soon", "circuitBreaker/within"),
         ("reach[0].kind=Secret", "reach/0"),
         ("reach[0].paths[0]=$.spec.template.spec.serviceAccountName", "reach/0/paths/0"),
         ("reach[0].paths[0]=$.spec.template.spec.containers[?@.name=='*'].command", "reach/0/paths/0"),

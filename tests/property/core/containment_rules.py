@@ -97,6 +97,8 @@ def broken_by_turn(setting: Setting, w: World, decision: Decision) -> Iterator[s
                     yield f"{action_id} is found not to help, and was never in force"
                 if not _is_bad_still(setting, w):
                     yield f"{action_id} is found not to help without fresh evidence of a breach"
+            case AskPeople(reason=Reason.CIRCUIT_BREAKER):
+                yield "people are asked of the circuit breaker by each incident"
             case AskPeople(reason=reason):
                 before = [a.at for a in w.status.asked if a.reason == reason] if w.status else []
                 if before and w.now - before[0] < PAGE_EVERY:
@@ -128,6 +130,8 @@ def _a_step(setting: Setting, w: World, action: Action) -> Iterator[str]:
     free = w.said.contain or _is_counted_p1(setting, w) or not changes_answers(action.kind)
     if is_frozen(setting, w) and not free:
         yield f"{action.kind} is taken in a freeze"
+    if w.is_wave and not free:
+        yield f"{action.kind} is taken while the circuit breaker holds"
     first = not any(changes_answers(a.kind) and a.writes and a.phase != "WouldDo" for a in w.status.actions)
     if changes_answers(action.kind) and first and not w.said.contain and w.status.policy is not None:
         rails = w.status.policy.guardrails
@@ -265,8 +269,9 @@ def broken_at_rest(
         a.phase in (ActionPhase.INTENDED, ActionPhase.UNDOING) for a in status.actions
     )
     rolls_out = status.remediating_since is not None and w.rollout != "InForce"
+    elsewhere = w.is_wave and status.held is not None and status.held.reason == Reason.CIRCUIT_BREAKER
     by_fix = is_contained(status) and status.remediating_since is None
-    if not (decision.wake_at or status.page or looked_for or rolls_out or by_fix):
+    if not (decision.wake_at or status.page or looked_for or rolls_out or by_fix or elsewhere):
         yield f"nothing will ever happen: {status.phase}, {[(a.id, a.phase, a.outcome) for a in status.actions]}"
     for action in status.actions if not status.closing else ():
         is_watched = action.kind is not ActionKind.ROLL_BACK and action.phase is ActionPhase.IN_FORCE
@@ -279,5 +284,5 @@ def broken_at_rest(
         yield f"time passes, and something is to be done before it is woken ({decision.wake_at})"
     confirmed = any(v in _CONFIRMED for n, v in zip(setting.names, w.verdicts, strict=True) if _is_part(w, n))
     acts = status.closing or status.remediating_since or is_contained(status) or any(map(_is_under_way, status.actions))
-    if confirmed and not acts and not status.page and not decision.wake_at:
+    if confirmed and not acts and not status.page and not decision.wake_at and not elsewhere:
         yield "it is surely bad, nothing is done about it, and nobody is asked"

@@ -126,6 +126,8 @@ class World:
     is_ready: bool = True
     refuses: bool = False
     is_paused: bool = False
+    is_wave: bool = False
+    """Whether the circuit breaker has tripped."""
     is_gone: bool = False
     mode: Mode = Mode.ENFORCE
     past: tuple[PastContainment, ...] = ()
@@ -220,6 +222,7 @@ def situation_of(setting: Setting, w: World) -> Situation:
         rollout=_effect_of(w.rollout) if status.remediating_since else None,
         fallbacks={f.name: ready for f in spec.fallbacks},
         holds=(Hold(reason=Reason.PAUSED, because="the installation is paused"),) if w.is_paused else (),
+        breaker=Hold(reason=Reason.CIRCUIT_BREAKER, because="trip 1") if w.is_wave else None,
         past=w.past,
         last_resolved=max((p.ended_at for p in w.past), default=None),
     )
@@ -397,6 +400,7 @@ def state_key(setting: Setting, w: World) -> object:
         w.is_ready,
         w.refuses,
         w.is_paused,
+        w.is_wave,
         w.is_gone,
         w.mode,
         (setting.freeze_ends - w.now) // TICK if setting.freeze_ends and is_frozen(setting, w) else None,

@@ -193,6 +193,15 @@ def small_cases() -> dict[str, Case]:
         "too many within a day": a_case(_TWO_WAYS, _IN_FORCE, _FOLDS, policy=limited, past=(earlier,), must_end=False),
         "in a freeze": a_case(_TWO_WAYS, _IN_FORCE, _FOLDS, _CONTAIN, setting=freeze, must_end=False),
         "violations are counted in a freeze": a_case(evidence("Met", "Confirmed", of=1), resolutions, setting=counted),
+        "the circuit breaker has tripped": a_case(
+            _TWO_WAYS, _IN_FORCE, _FOLDS, flips("is_wave"), _CONTAIN, policy=small, is_wave=True, must_end=False
+        ),
+        "violations are counted in a wave": a_case(
+            evidence("Met", "Confirmed", of=1),
+            resolutions,
+            setting=replace(counted, policy=quick_policy(ladders=LADDERS, severity=P1), freeze_ends=None),
+            is_wave=True,
+        ),
         "nobody has the pager": a_case(
             evidence("Confirmed", "Error"),
             _EFFECTS,

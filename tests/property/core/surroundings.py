@@ -129,7 +129,7 @@ def put_back(w: World) -> Iterator[Event]:
 
 
 def flips(*names: str) -> Events:
-    """Any of these is so, or not: `refuses`, `is_paused`, `is_ready`."""
+    """Any of these is so, or not: `refuses`, `is_paused`, `is_wave`, `is_ready`."""
 
     def events(w: World) -> Iterator[Event]:
         for name in names:

@@ -61,7 +61,7 @@ def _surroundings() -> Events:
         resolutions,
         deployments(V1, V2, V3, V4),
         other_hands(0, 1, 3, 4, 6, 7, 8),
-        flips("refuses", "is_paused", "is_ready"),
+        flips("refuses", "is_paused", "is_wave", "is_ready"),
     )
 
 
@@ -125,6 +125,7 @@ class Containment(RuleBasedStateMachine):
             folds=("Inconclusive",) * 2,
             mode=self.world.mode,
             is_paused=self.world.is_paused,
+            is_wave=self.world.is_wave,
             past=past_of(self.world),
         )
 

@@ -48,6 +48,11 @@ def paused_or_not(setting: Setting, w: World) -> Decision:
     return decided(setting, replace(w, is_paused=False))
 
 
+def in_a_wave_or_not(setting: Setting, w: World) -> Decision:
+    """The circuit breaker is not looked at."""
+    return decided(setting, replace(w, is_wave=False))
+
+
 def frozen_or_not(setting: Setting, w: World) -> Decision:
     """The policy's freeze is not looked at."""
     if w.status is None or w.status.policy is None:
@@ -84,6 +89,7 @@ def without_hope(setting: Setting, w: World) -> Decision:
 WRONG = {
     "on a guess": (on_a_guess, "a rollback, and a fix for it", "is taken on"),
     "paused or not": (paused_or_not, "it is paused", "while everything is paused"),
+    "in a wave or not": (in_a_wave_or_not, "the circuit breaker has tripped", "circuit breaker holds"),
     "frozen or not": (frozen_or_not, "in a freeze", "in a freeze"),
     "of good hope": (of_good_hope, "a switch, and a fix for it", "without proof"),
     "without memory": (without_memory, "nobody has the pager", "again within"),

@@ -1,11 +1,13 @@
 """Settings: what the chart sets is read, and a value that cannot be used is named with what to write instead."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
 from firebreak.api.v1alpha1.references import TargetRef
 from firebreak.app.settings import Responder, Settings, SettingsError
+from firebreak.core.breaker import BreakerRules
 from firebreak.core.field_writes import RESTART_PATH
 
 REACH = [
@@ -62,6 +64,14 @@ def test_no_responder_is_a_setting_too() -> None:
     assert Settings.from_env(env).responder is None
 
 
+def test_the_circuit_breaker_is_as_the_chart_says() -> None:
+    """On unless it is turned off; a duration is written as everywhere."""
+    env = environ(FIREBREAK_BREAKER='{"enabled":true,"percent":30,"services":8,"within":"10m"}')
+    assert Settings.from_env(env).breaker.rules == BreakerRules(services=8, share=0.3, within=timedelta(minutes=10))
+    assert Settings.from_env(environ()).breaker.rules == BreakerRules()
+    assert Settings.from_env(environ(FIREBREAK_BREAKER='{"enabled":false}')).breaker.rules is None
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -70,6 +80,9 @@ def test_no_responder_is_a_setting_too() -> None:
         ({"FIREBREAK_REACH": "apps/v1"}, "FIREBREAK_REACH='apps/v1': is not JSON"),
         ({"FIREBREAK_REACH": "{}"}, "FIREBREAK_REACH='{}': must be a JSON list such as"),
         ({"FIREBREAK_REACH": '[{"apiVersion":"v1","kind":"ConfigMap"}]'}, "at 0.paths: field required"),
+        ({"FIREBREAK_BREAKER": "on"}, "FIREBREAK_BREAKER='on': is not JSON"),
+        ({"FIREBREAK_BREAKER": '{"percent": 0}'}, "at percent: input should be greater than or equal to 1"),
+        ({"FIREBREAK_BREAKER": '{"within": "0s"}'}, "at within: input should be greater than"),
         ({"FIREBREAK_RESPONDER": "http://x"}, "FIREBREAK_RESPONDER='http://x': must be namespace/name:port"),
         ({"FIREBREAK_RESPONDER": "a/b:99999"}, "must be namespace/name:port"),
         ({"FIREBREAK_SERVICE_ACCOUNT": "firebreak"}, "FIREBREAK_SERVICE_ACCOUNT='firebreak'"),

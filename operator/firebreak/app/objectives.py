@@ -5,6 +5,8 @@ Asked once a round by app/evaluate.py. A service is compiled again only when it,
 
 from collections.abc import Mapping
 
+import structlog
+
 from firebreak.api.conditions import ConditionReason, ConditionType
 from firebreak.api.v1alpha1 import (
     AIService,
@@ -18,8 +20,11 @@ from firebreak.api.v1alpha1.references import IndicatorKind
 from firebreak.api.v1alpha1.source import MetricSourceSpec
 from firebreak.app.catalog import Catalog
 from firebreak.core.compile_objectives import Compiled, ProblemKind, compile_objectives
+from firebreak.core.compile_objectives import Problem as Refused
 from firebreak.core.objectives import ServiceKey, SourceKey, Watched
 from firebreak.core.problems import Problem
+
+log = structlog.get_logger()
 
 _Declared = tuple[object, ...]
 
@@ -53,7 +58,7 @@ class Objectives:
             declared: _Declared = (service.spec, *_named(service, indicators), *_source(service, sources))
             known = self._compiled.get(key)
             if known is None or known[0] != declared:
-                known = (declared, compile_objectives(service, indicators, sources))
+                known = (declared, _compiled(key, service, indicators, sources))
             compiled[key] = known
             found += known[1].watched
         self._compiled = compiled
@@ -76,6 +81,21 @@ class Objectives:
     def _sources(self) -> Mapping[SourceKey, MetricSourceSpec]:
         own = {SourceKey(s.metadata.namespace, s.metadata.name): s.spec for s in self._catalog.all(MetricSource)}
         return own | {SourceKey("", s.metadata.name): s.spec for s in self._catalog.all(ClusterMetricSource)}
+
+
+def _compiled(
+    key: ServiceKey,
+    service: AIService,
+    indicators: Mapping[tuple[IndicatorKind, str], QualityIndicatorSpec],
+    sources: Mapping[SourceKey, MetricSourceSpec],
+) -> Compiled:
+    try:
+        return compile_objectives(service, indicators, sources)
+    except Exception as error:
+        # One round compiles for all: what nobody foresaw in one service must not end the detection of the others.
+        log.exception("objectives_not_compiled", service=str(key))
+        told = f"cannot be made sense of ({type(error).__name__}: {error}); nothing of it is measured"
+        return Compiled(watched=(), problems=(Refused(kind=ProblemKind.REFUSED, place="spec", message=told[:500]),))
 
 
 def _named(

@@ -5,7 +5,9 @@ a real parser; the printed result is parsed again and checked, so a mistake in b
 A selector that already matches on that label is refused, rather than guessed at.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 import promql_parser as parser
 
@@ -17,6 +19,31 @@ class SelectorRefused(ValueError):
     """Firebreak will not send this expression; the message names the selector and says what to change."""
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _refusing_panics(ask: Callable[P, R]) -> Callable[P, R]:
+    """A panic of the parser is a refusal, wherever in the work on an expression it comes.
+
+    promql_parser 0.12 panics on `x offset Inf` and other offsets that are no duration. pyo3 raises a panic as a
+    BaseException, of a class that cannot be imported: `except Exception` lets it pass, and it would end the process.
+    """
+
+    @wraps(ask)
+    def asked(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return ask(*args, **kwargs)
+        except BaseException as error:
+            # By its name, and not whatever else there is: a cancellation or an interrupt has to go on its way.
+            if type(error).__name__ != "PanicException":
+                raise
+            raise SelectorRefused(f"{args[0]}: cannot be read as PromQL: {error}; look at its offsets") from None
+
+    return asked
+
+
+@_refusing_panics
 def parsed_counter(text: str) -> parser.VectorSelector:
     """A plain selector of a raw counter; SelectorRefused for anything else."""
     match _parse(text):
@@ -41,6 +68,7 @@ def parsed_counter(text: str) -> parser.VectorSelector:
     return selector
 
 
+@_refusing_panics
 def confined(text: str, label: str, values: Sequence[str]) -> str:
     """The expression with `label` held to one of `values` (Kubernetes names) in each of its selectors."""
     expression = _parse(text)

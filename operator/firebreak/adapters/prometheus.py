@@ -7,8 +7,10 @@ Both read answers with the same functions, so both mean the same by them.
 """
 
 import asyncio
+import re
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias, TypeVar
@@ -23,6 +25,7 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 from firebreak.core.ports_metrics import (
     Labels,
     Matrix,
+    MetricsError,
     PartialResponse,
     QueryRefused,
     SourceUnreachable,
@@ -35,6 +38,7 @@ Data: TypeAlias = dict[str, Any]
 MAX_ANSWER_BYTES = 64 * 2**20
 IN_THREAD_ABOVE_BYTES = 2**20  # parsing 1 MB takes about 15 ms, which the event loop can spare
 CONCURRENT_QUERIES = 6
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Remarks of the engine on the expression; every other warning says that data may be missing.
 _REMARKS = ("PromQL info:", "PromQL warning:")
 
@@ -59,7 +63,17 @@ class Endpoint:
         if self.bearer_token:
             headers["Authorization"] = f"Bearer {self.bearer_token}"
         elif self.basic_auth:
-            headers["Authorization"] = aiohttp.encode_basic_auth(*self.basic_auth)
+            try:
+                headers["Authorization"] = aiohttp.encode_basic_auth(*self.basic_auth)
+            except ValueError as error:
+                raise QueryRefused(
+                    f"{self.url}: basicAuth.username holds a colon, which HTTP does not allow"
+                ) from error
+        for name, value in headers.items():
+            # aiohttp says so at each query, and by a ValueError.
+            if _CONTROL.search(value):
+                place = "tenant" if name == "X-Scope-OrgID" else "the token in its Secret"
+                raise QueryRefused(f"{self.url}: {place} holds a line break or another control character; remove it")
         return headers
 
     def ssl_context(self) -> ssl.SSLContext:
@@ -119,9 +133,13 @@ class Prometheus:
             raise SourceUnreachable(f"{self._base}: no answer within {seconds:g}s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise SourceUnreachable(f"{self._base}: {error}") from error
+        except ValueError as error:
+            # Of a URL that passes the schema and is none; its words may hold what was sent.
+            raise QueryRefused(f"{self._base}: cannot be asked ({type(error).__name__}): look at the URL") from error
 
         def parse() -> Answer:
-            return read(data_of(self._base, status, body))
+            with _as_prometheus_answers(self._base):
+                return read(data_of(self._base, status, body))
 
         return await asyncio.to_thread(parse) if len(body) > IN_THREAD_ABOVE_BYTES else parse()
 
@@ -146,16 +164,18 @@ class PrometheusHistory:
 
     async def instant(self, query: str, at: datetime) -> Vector:
         params = {"time": _seconds(at), "partial_response": "false"}
-        result = await self._call(lambda: self._connection.custom_query(query, params=params))
-        return vector_of({"resultType": "vector" if _has_labels(result) else "scalar", "result": result})
+        with _as_prometheus_answers(self._base):
+            result = await self._call(lambda: self._connection.custom_query(query, params=params))
+            return vector_of({"resultType": "vector" if _has_labels(result) else "scalar", "result": result})
 
     async def range(self, query: str, start: datetime, end: datetime, step: timedelta) -> Matrix:
         seconds = f"{step.total_seconds():g}"
         params = {"partial_response": "false"}
-        result = await self._call(
-            lambda: self._connection.custom_query_range(query, start, end, seconds, params=params)
-        )
-        return matrix_of({"resultType": "matrix", "result": result}, start, end, step)
+        with _as_prometheus_answers(self._base):
+            result = await self._call(
+                lambda: self._connection.custom_query_range(query, start, end, seconds, params=params)
+            )
+            return matrix_of({"resultType": "matrix", "result": result}, start, end, step)
 
     async def _call(self, ask: Callable[[], Any]) -> Any:
         seconds = self._endpoint.timeout.total_seconds()
@@ -180,6 +200,18 @@ class _TlsAdapter(requests.adapters.HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+
+
+@contextmanager
+def _as_prometheus_answers(base: str) -> Iterator[None]:
+    """Whoever answers may say anything: what is not laid out as it has to be is a MetricsError, whatever it trips."""
+    try:
+        yield
+    except MetricsError:
+        raise
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"[:120]
+        raise SourceUnreachable(f"{base}: the answer is not laid out as Prometheus answers ({told})") from error
 
 
 def data_of(base: str, status: int, body: bytes) -> Data:
@@ -234,6 +266,8 @@ def matrix_of(data: Data, start: datetime, end: datetime, step: timedelta) -> Ma
     present = np.zeros((len(rows), moments), dtype=np.bool_)
     for at, row in enumerate(rows):
         columns = [round((float(moment) - first) / width) for moment, _ in row["values"]]
+        if columns and not 0 <= min(columns) <= max(columns) < moments:
+            raise SourceUnreachable("the answer holds moments that were not asked for")  # -1 would be the last
         values[at, columns] = [float(value) for _, value in row["values"]]
         present[at, columns] = True
     return Matrix(labels=[_labels(row["metric"]) for row in rows], values=values, present=present)
@@ -245,6 +279,7 @@ def _refuse_histograms(rows: Sequence[Mapping[str, Any]], key: str) -> None:
 
 
 def _labels(metric: Mapping[str, str]) -> Labels:
+    "".join(metric.values())  # a TypeError for a value that is no text
     return tuple(sorted(metric.items()))
 
 

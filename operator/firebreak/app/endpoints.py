@@ -13,7 +13,7 @@ from firebreak.adapters.kube.client import ClusterDenied, KubeClient
 from firebreak.adapters.kube.kinds import SECRET, path_of
 from firebreak.adapters.prometheus import Endpoint
 from firebreak.api.v1alpha1 import ClusterMetricSource, MetricSource
-from firebreak.api.v1alpha1.source import MetricSourceSpec, SecretKey
+from firebreak.api.v1alpha1.source import LONGEST_TIMEOUT, MetricSourceSpec, SecretKey
 from firebreak.app.catalog import Catalog
 from firebreak.app.sources import Sources
 from firebreak.core.objectives import SourceKey
@@ -62,6 +62,10 @@ class Endpoints:
                     log.warning("source_credentials_unread", source="/".join(filter(None, key)), error=str(error))
                     if spec is None:
                         continue
+                except Exception as error:
+                    # Whatever one source does must not end the round of all. Its words may hold the secret.
+                    log.exception("source_not_understood", source="/".join(filter(None, key)))
+                    found = f"cannot be used as declared ({type(error).__name__})"
                 read_at = monotonic
             known[key] = (source.spec, read_at, found)
         self._known = known
@@ -81,7 +85,7 @@ class Endpoints:
             basic = (spec.basic_auth.username, await self._secret(where, spec.basic_auth.password))
         return Endpoint(
             url=spec.url,
-            timeout=spec.timeout,
+            timeout=min(spec.timeout, LONGEST_TIMEOUT),  # one that was stored before the schema had a bound
             tenant=spec.tenant,
             bearer_token=await self._secret(where, spec.bearer_token) if spec.bearer_token else None,
             basic_auth=basic,
@@ -102,7 +106,10 @@ class Endpoints:
         data = (found.get("data") or {}).get(ref.key)
         if data is None:
             raise Unusable(f"{place} has no key {ref.key}")
-        return base64.b64decode(data).decode().strip()
+        try:
+            return base64.b64decode(data).decode().strip()
+        except ValueError as error:
+            raise Unusable(f"{place}: its key {ref.key} holds no text; write the credential in UTF-8") from error
 
 
 def _has_secrets(spec: MetricSourceSpec) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from firebreak.app.counter_feed import CounterFeed, FeedKey, feed_key, subject_of
@@ -21,6 +22,8 @@ from firebreak.core.objectives import ExposureSpec, ObjectiveKey, ObjectiveSpec,
 from firebreak.core.ports_metrics import MetricsError, MetricsPort, PartialResponse, QueryRefused
 from firebreak.core.promql import SelectorRefused
 from firebreak.core.verdict import Verdict, VerdictReason
+
+log = structlog.get_logger()
 
 BEHIND_STEPS = 2  # one step may be missed before evidence is stale
 
@@ -64,6 +67,12 @@ class Feeds:
             self._errors[key] = error
         except SelectorRefused as error:
             self._errors[key] = QueryRefused(str(error))
+        except Exception as error:
+            # What nobody foresaw in one feed must not end the round of all.
+            told = f"reading failed: {type(error).__name__}: {error}"[:300]
+            if str(before) != told:
+                log.exception("feed_not_read", source="/".join(filter(None, source)))
+            self._errors[key] = QueryRefused(told)
         return True
 
     def want(self, watched: Iterable[Watched]) -> None:
@@ -101,7 +110,7 @@ class Feeds:
             return
         try:
             gauges[spec.key] = GaugeFeed(spec)
-        except SelectorRefused as error:
+        except (SelectorRefused, TypeError) as error:
             self._refused[spec.key] = str(error)
 
     def counters_of(self, spec: Watched) -> CounterFeed | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
+import structlog
 
 from firebreak.app.counter_feed import feed_key, subject_of
 from firebreak.app.feeds import FeedId, Feeds
@@ -35,6 +36,8 @@ from firebreak.core.judgement import (
 from firebreak.core.objectives import ObjectiveKey, ObjectiveSpec, ServiceKey, SourceKey, Watched
 from firebreak.core.ports_metrics import MetricsPort
 from firebreak.core.verdict import Finding, Health, RecoveryFinding, RecoveryVerdict, Verdict
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +82,13 @@ class Sampler:
             if before is not None and before[0] == spec and (feed_key(spec) or key) not in read:
                 told[key] = before
                 continue
-            told[key] = (spec, self._kind(spec, now))
+            try:
+                told[key] = (spec, self._kind(spec, now))
+            except Exception:
+                # One objective that cannot be judged must not end the round of all; its service's turn will say so.
+                log.exception("objective_not_judged", objective=str(key))
+                changed.add(key.service_key)
+                continue
             if before is None or before[1] != told[key][1]:
                 changed.add(key.service_key)
         self._told = told

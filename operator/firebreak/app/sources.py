@@ -6,9 +6,13 @@ source, and puts a new one in place when where or as whom to ask has changed.
 
 from collections.abc import Mapping
 
+import structlog
+
 from firebreak.adapters.prometheus import Endpoint, Prometheus
 from firebreak.core.objectives import SourceKey
 from firebreak.core.ports_metrics import MetricsError, MetricsPort
+
+log = structlog.get_logger()
 
 
 class Sources:
@@ -33,6 +37,10 @@ class Sources:
                     self._clients[key] = (endpoint, Prometheus(endpoint))
                 except MetricsError as error:
                     problems[key] = str(error)
+                except Exception as error:
+                    # What nobody foresaw in one source is that one's problem. Its words may hold a secret.
+                    log.exception("source_not_usable", source="/".join(filter(None, key)))
+                    problems[key] = f"{endpoint.url}: cannot be used as declared ({type(error).__name__})"
         return problems
 
     async def close(self) -> None:

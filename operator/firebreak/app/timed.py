@@ -1,12 +1,19 @@
 """How long do the outside's answers take? The ports again, timed; nothing else changes."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from typing import TypeVar
+
+import structlog
 
 from firebreak.app.clock import Clock
 from firebreak.app.telemetry import Telemetry
 from firebreak.core.ports import Cluster, Held, KubeObject, ObjectKey, WriteResult
-from firebreak.core.ports_metrics import Matrix, MetricsError, MetricsPort, Vector
+from firebreak.core.ports_metrics import Matrix, MetricsError, MetricsPort, SourceUnreachable, Vector
+
+log = structlog.get_logger()
+
+Answer = TypeVar("Answer")
 
 
 class TimedMetrics:
@@ -22,29 +29,34 @@ class TimedMetrics:
 
     async def instant(self, query: str, at: datetime) -> Vector:
         """As core.ports_metrics.MetricsPort."""
+        return await self._asked(self._port.instant(query, at))
+
+    async def range(self, query: str, start: datetime, end: datetime, step: timedelta) -> Matrix:
+        """As core.ports_metrics.MetricsPort."""
+        return await self._asked(self._port.range(query, start, end, step))
+
+    async def _asked(self, query: Awaitable[Answer]) -> Answer:
         began = self._clock.monotonic()
         try:
-            answer = await self._port.instant(query, at)
+            answer = await query
         except MetricsError as error:
-            self._telemetry.queried(self._clock.monotonic() - began, type(error).__name__)
-            self._heard(str(error))
+            self._told(began, error)
             raise
+        except Exception as error:
+            # What nobody foresaw in one source is that source's own error. Its words may hold what was sent.
+            log.exception("query_failed")
+            told = SourceUnreachable(
+                f"the query failed in a way that is not known ({type(error).__name__}); see the log"
+            )
+            self._told(began, told)
+            raise told from error
         self._telemetry.queried(self._clock.monotonic() - began)
         self._heard("")
         return answer
 
-    async def range(self, query: str, start: datetime, end: datetime, step: timedelta) -> Matrix:
-        """As core.ports_metrics.MetricsPort."""
-        began = self._clock.monotonic()
-        try:
-            answer = await self._port.range(query, start, end, step)
-        except MetricsError as error:
-            self._telemetry.queried(self._clock.monotonic() - began, type(error).__name__)
-            self._heard(str(error))
-            raise
-        self._telemetry.queried(self._clock.monotonic() - began)
-        self._heard("")
-        return answer
+    def _told(self, began: float, error: MetricsError) -> None:
+        self._telemetry.queried(self._clock.monotonic() - began, type(error).__name__)
+        self._heard(str(error))
 
 
 class TimedCluster:

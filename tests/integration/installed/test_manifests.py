@@ -133,6 +133,10 @@ BAD: list[tuple[str, Manifest, Callable[[Spec], None], str]] = [
     ("not a URL", SOURCE, put("url", value="prometheus:9090"), "must be an http or https URL"),
     ("two credentials", SOURCE, put("basicAuth", value={"username": "u", "password": {"name": "s", "key": "k"}}),
      "give bearerToken or basicAuth, not both"),
+    ("a tenant with a line break", SOURCE, put("tenant", value="team-a\n"), "line break or other control character"),
+    ("a user with a colon", SOURCE, lambda spec: spec.update(basicAuth={
+        "username": "a:b", "password": spec.pop("bearerToken")}), "must hold no colon"),
+    ("a timeout of minutes", SOURCE, put("timeout", value="1m"), "must be 1s to 30s"),
     ("tls without https", CLUSTER_SOURCE, put("url", value="http://prometheus:9090"), "tls needs an https URL"),
     ("a CA that is not checked", CLUSTER_SOURCE, put("tls", "insecureSkipVerify", value=True), "give one of them"),
     ("unknown field, control", CONTROL, put("pause", value=True), 'unknown field "spec.pause"'),

@@ -7,11 +7,27 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiohttp import web
 
-from firebreak.adapters.prometheus import MAX_ANSWER_BYTES, Endpoint, Prometheus
+from firebreak.adapters.prometheus import MAX_ANSWER_BYTES, Endpoint, Prometheus, PrometheusHistory
 from firebreak.core.ports_metrics import MetricsError, PartialResponse, QueryRefused, SourceUnreachable
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 GOOD = '{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[0,"%s"]}]}%s}'
+ODD = (
+    "{}",
+    '{"resultType":"%s"}',
+    '{"resultType":"%s","result":null}',
+    '{"resultType":"%s","result":[null]}',
+    '{"resultType":"%s","result":[7]}',
+    '{"resultType":"%s","result":[{"value":[0,"1"],"values":[[0,"1"]]}]}',
+    '{"resultType":"%s","result":[{"metric":null,"value":[0,"1"],"values":[]}]}',
+    '{"resultType":"%s","result":[{"metric":{"a":null},"value":[0,"1"],"values":[]}]}',
+    '{"resultType":"%s","result":[{"metric":{},"value":[0,"much"],"values":[[0,"much"]]}]}',
+    '{"resultType":"%s","result":[{"metric":{},"value":[],"values":[[0]]}]}',
+    '{"resultType":"%s","result":[{"metric":{},"value":7,"values":7}]}',
+    '{"resultType":"%s","result":[{"metric":{},"value":null,"values":[[4102444800,"1"]]}]}',
+    '{"resultType":"%s","result":[{"metric":{},"value":null,"values":[[1767322925,"1"]]}]}',
+)
+"""Data that no Prometheus answers; %s is the type that was asked for."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Serve = Callable[[Handler], Awaitable[str]]
 
@@ -66,6 +82,7 @@ def saying(body: str, status: int = 200, **headers: str) -> Handler:
         ("<html>login</html>", 200, SourceUnreachable),
         ("", 302, SourceUnreachable),
         ('{"status":"success","data":{"resultType":"string","result":[0,"x"]}}', 200, QueryRefused),
+        ('{"status":"success","data":{"resultType":"scalar","result":[]}}', 200, SourceUnreachable),
         (
             '{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"histogram":[0,{}]}]}}',
             200,
@@ -77,6 +94,59 @@ async def test_every_answer_but_a_whole_and_good_one_is_an_error_of_its_kind(ser
     """Kinds by what the reader does: try again, change something, or distrust the counts."""
     with pytest.raises(error):
         await asked(serve, saying(body, status, Location="http://127.0.0.1:1/"))
+
+
+async def test_an_answer_that_is_laid_out_otherwise_is_an_error_of_the_source(serve):
+    """Whoever answers may say anything: it is told as what it is, and trips nothing."""
+
+    async def handler(request: web.Request) -> web.Response:
+        kind = "matrix" if request.path.endswith("range") else "vector"
+        query = (await request.post()).get("query") or request.query["query"]
+        data = ODD[int(str(query))].replace("%s", kind)
+        return web.Response(text=f'{{"status":"success","data":{data}}}')
+
+    endpoint = Endpoint(url=await serve(handler))
+    live, history = Prometheus(endpoint), PrometheusHistory(endpoint)
+    for number in range(len(ODD)):
+        for client in (live, history):
+            with pytest.raises(MetricsError):
+                await client.instant(str(number), NOW)
+            with pytest.raises(MetricsError):
+                await client.range(str(number), NOW, NOW + timedelta(minutes=2), timedelta(minutes=1))
+    await live.close()
+
+
+@pytest.mark.parametrize("warnings", ["7", '{"a":1}', "[null]", '"partly"'])
+async def test_odd_warnings_are_an_error_of_the_source(serve, warnings):
+    """A warning in whatever form is none of a whole answer."""
+    with pytest.raises(MetricsError):
+        await asked(serve, saying(GOOD % ("1", f',"warnings":{warnings}')))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "told"),
+    [
+        ({"tenant": "team-a\n"}, "tenant holds a line break"),
+        ({"tenant": "team\0a"}, "tenant holds a line break"),
+        ({"bearer_token": "s3c\nncret"}, "token in its Secret holds a line break"),
+        ({"basic_auth": ("a:b", "s3ncret")}, "basicAuth.username holds a colon"),
+    ],
+)
+async def test_what_no_header_can_carry_is_told(endpoint, told):
+    """When the client is made, in the words of the field, and without the secret."""
+    for client in (Prometheus, PrometheusHistory):
+        with pytest.raises(QueryRefused, match=told) as caught:
+            client(Endpoint(url="http://127.0.0.1:9", **endpoint))
+        assert "ncret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://a:99999", f"http://{'a' * 70}.example", "http://"])
+async def test_a_url_that_is_none_is_an_error_of_the_source(url):
+    """Whatever passes the schema's pattern."""
+    client = Prometheus(Endpoint(url=url, timeout=timedelta(seconds=2)))
+    with pytest.raises(MetricsError):
+        await client.instant("up", NOW)
+    await client.close()
 
 
 async def test_remarks_on_the_expression_are_not_missing_data(serve):

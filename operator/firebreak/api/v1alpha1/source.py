@@ -1,5 +1,6 @@
 """MetricSource and ClusterMetricSource: where metrics are read."""
 
+from datetime import timedelta
 from typing import Annotated, ClassVar
 
 from pydantic import Field, WithJsonSchema
@@ -16,9 +17,13 @@ from firebreak.api.v1alpha1.model import (
     list_map,
     matching,
 )
-from firebreak.api.v1alpha1.quantities import SomeDuration, parse_duration
+from firebreak.api.v1alpha1.quantities import Duration, parse_duration
 
 URL_PATTERN = r"^https?://[^\s?#]+$"
+TIMEOUT_PATTERN = r"^([1-9]|[12][0-9]|30)s$"
+LONGEST_TIMEOUT = timedelta(seconds=30)
+USERNAME_PATTERN = r"^[^:\x00-\x1f\x7f]+$"
+TENANT_PATTERN = r"^[^\x00-\x1f\x7f]*$"
 
 
 class SecretKey(ApiModel):
@@ -33,8 +38,15 @@ class SecretKey(ApiModel):
 class BasicAuth(ApiModel):
     """HTTP basic authentication."""
 
-    username: Annotated[str, Field(min_length=1, max_length=253)]
-    """The user's name."""
+    username: Annotated[
+        str,
+        Field(min_length=1, max_length=253),
+        WithJsonSchema(
+            {"type": "string", "minLength": 1, "maxLength": 253}
+            | matching(USERNAME_PATTERN, "must hold no colon and no control character: HTTP cannot carry them")
+        ),
+    ]
+    """The user's name; without a colon."""
     password: SecretKey
     """Where the password is kept."""
 
@@ -79,9 +91,25 @@ class MetricSourceSpec(ApiModel):
         ),
     ]
     """Base URL, without /api/v1."""
-    timeout: SomeDuration = parse_duration("10s")
-    """How long one query may take; default 10s."""
-    tenant: Annotated[str, Field(max_length=253)] | None = None
+    timeout: Annotated[
+        Duration,
+        WithJsonSchema(
+            {"type": "string", "maxLength": 8}
+            | matching(TIMEOUT_PATTERN, "must be 1s to 30s: what takes longer is no evidence of now")
+        ),
+    ] = parse_duration("10s")
+    """How long one query may take, 1s to 30s; default 10s."""
+    tenant: (
+        Annotated[
+            str,
+            Field(max_length=253),
+            WithJsonSchema(
+                {"type": "string", "maxLength": 253}
+                | matching(TENANT_PATTERN, "must hold no line break or other control character; in YAML write |- for |")
+            ),
+        ]
+        | None
+    ) = None
     """Sent as X-Scope-OrgID, for Mimir and Cortex."""
     bearer_token: SecretKey | None = None
     """Where a bearer token is kept."""

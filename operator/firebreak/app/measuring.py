@@ -10,6 +10,7 @@ from firebreak.api.conditions import ConditionReason, ConditionType
 from firebreak.api.v1alpha1 import AIIncident, AIService
 from firebreak.app.sampler import Sampler
 from firebreak.core.comparison import Comparison
+from firebreak.core.coverage import Coverage
 from firebreak.core.objectives import ObjectiveKey
 from firebreak.core.problems import Problem
 from firebreak.core.revision import RevisionFacts
@@ -24,10 +25,10 @@ def oddities(sampler: Sampler, measured: Collection[ObjectiveKey]) -> tuple[Prob
         Problem(
             condition=ConditionType.INDICATOR_HEALTHY,
             reason=ConditionReason.JUDGE_COVERAGE_LOST,
-            message=f"{key.objective}: {coverage}",
+            message=f"{key.objective}: {coverage}: is the judge running?",
         )
         for key in measured
-        if (coverage := sampler.coverage_lost(key)) is not None
+        if (coverage := sampler.coverage(key)) is not None and coverage.is_lost
     )
     return lost + tuple(
         Problem(
@@ -38,6 +39,12 @@ def oddities(sampler: Sampler, measured: Collection[ObjectiveKey]) -> tuple[Prob
         for key in measured
         for words in sampler.oddities(key)
     )
+
+
+def covered(sampler: Sampler, measured: Collection[ObjectiveKey]) -> Mapping[str, Coverage]:
+    """How much of the answers is judged, by objective; without those of which it cannot be said."""
+    found = {key.objective: sampler.coverage(key) for key in measured}
+    return {name: coverage for name, coverage in found.items() if coverage is not None}
 
 
 def expected_delays(sampler: Sampler, verdicts: Iterable[Verdict]) -> Mapping[str, timedelta | None]:

@@ -23,7 +23,7 @@ from firebreak.api.v1alpha1.policy import ActionKind, ContainmentPolicySpec
 from firebreak.api.v1alpha1.references import PolicyKind, PolicyRef
 from firebreak.app.breaker import CircuitBreaker
 from firebreak.app.catalog import Catalog, Invalid, target_key
-from firebreak.app.measuring import compared, expected_delays, oddities
+from firebreak.app.measuring import compared, covered, expected_delays, oddities
 from firebreak.app.objectives import Objectives
 from firebreak.app.revisions import Revisions
 from firebreak.app.sampler import Sampler
@@ -138,6 +138,7 @@ class Observer:
             incident=incident,
             recoveries=self._recoveries(service, incident, asked, now),
             comparisons=compared(self._sampler, service, incident, revision, verdicts.values()),
+            coverage=covered(self._sampler, measured),
             exposed=self._exposed(service, key, asked),
             objects={t: self._catalog.target(target_key(key.namespace, t)) for _, t in service.spec.targets()},
             effects=await self._effects(service, incident) if incident else {},

@@ -32,6 +32,7 @@ _WARNINGS = frozenset(
         Reason.BREACH_CONFIRMED,
         Reason.BREACH_SUSPECTED,
         Reason.DRIFTED,
+        Reason.JUDGE_COVERAGE_LOST,
         Reason.NOT_RECOVERED,
         Reason.FIX_FAILED,
         Reason.LEFT_AS_CHANGED,
@@ -126,6 +127,7 @@ class Reporter:
             expected_delays=seen.expected_delays,
         )
         self._telemetry.observed(key, seen.situation.verdicts, seen.expected_delays)
+        self._telemetry.covered(key, seen.situation.coverage)
         if not worth_writing(seen.service.status, wanted, self._written_at.get(key), now):
             return
         where = ObjectKey(API_VERSION, AIService.__name__, key.namespace, key.name)

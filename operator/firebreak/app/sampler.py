@@ -14,7 +14,7 @@ import structlog
 from firebreak.app.counter_feed import feed_key, subject_of
 from firebreak.app.feeds import FeedId, Feeds
 from firebreak.core.comparison import Comparison
-from firebreak.core.coverage import CoverageLost, coverage_lost
+from firebreak.core.coverage import Coverage, coverage_of
 from firebreak.core.detectors.regression import before_after, side_by_side
 from firebreak.core.detectors.rules import Count, Sequential, Threshold
 from firebreak.core.detectors.sequential import expected_delay_steps
@@ -26,6 +26,7 @@ from firebreak.core.judgement import (
     gauge_health,
     gauge_recovery,
     health_of,
+    inconclusive_verdict,
     recovery_of,
     sequential_kind,
     sequential_verdict,
@@ -33,9 +34,9 @@ from firebreak.core.judgement import (
     threshold_verdict,
     worse_segments,
 )
-from firebreak.core.objectives import ObjectiveKey, ObjectiveSpec, ServiceKey, SourceKey, Watched
+from firebreak.core.objectives import ObjectiveKey, ObjectiveSpec, Ratio, ServiceKey, SourceKey, Watched
 from firebreak.core.ports_metrics import MetricsPort
-from firebreak.core.verdict import Finding, Health, RecoveryFinding, RecoveryVerdict, Verdict
+from firebreak.core.verdict import Finding, Health, RecoveryFinding, RecoveryVerdict, Verdict, VerdictReason
 
 log = structlog.get_logger()
 
@@ -64,6 +65,7 @@ class Sampler:
     def __init__(self, source: Callable[[SourceKey], MetricsPort | None]) -> None:
         self._feeds = Feeds(source)
         self._told: dict[ObjectiveKey, tuple[ObjectiveSpec, Kind]] = {}
+        self._covered: dict[ObjectiveKey, tuple[tuple[ObjectiveSpec, int | None, int | None], Coverage | None]] = {}
 
     async def sample(self, watched: Collection[Watched], now: datetime) -> set[ServiceKey]:
         """Read every step that is due; the services of which a verdict has changed in kind.
@@ -71,6 +73,7 @@ class Sampler:
         Changed in kind: another finding, reason or tier than at the last call. Numbers alone do not count.
         """
         self._feeds.want(watched)
+        self._covered = {key: known for key, known in self._covered.items() if key in self._feeds.objectives}
         return self._changed(await self._feeds.read(now), now)
 
     def _changed(self, read: set[FeedId], now: datetime) -> set[ServiceKey]:
@@ -103,7 +106,7 @@ class Sampler:
     def verdict(self, key: ObjectiveKey, now: datetime) -> Verdict:
         """The verdict on the evidence there is; INCONCLUSIVE or ERROR where that is too old to speak of `now`."""
         spec = self._feeds.objectives[key]
-        unusable = self._feeds.unusable(spec, now)
+        unusable = self._unusable(spec, now)
         if unusable is not None:
             return unusable
         match spec.rule:
@@ -123,7 +126,7 @@ class Sampler:
     ) -> RecoveryVerdict:
         """A fresh fold from `since` on; of one revision's series only, if given and if the metrics carry revisions."""
         spec = self._feeds.objectives[key]
-        unusable = self._feeds.unusable(spec, now)
+        unusable = self._unusable(spec, now)
         if unusable is not None:
             is_error = unusable.finding is Finding.ERROR
             finding = RecoveryFinding.ERROR if is_error else RecoveryFinding.INCONCLUSIVE
@@ -136,7 +139,7 @@ class Sampler:
     def health(self, key: ObjectiveKey, since: datetime, revision: str | None, now: datetime) -> Health:
         """Whether the objective was met since then, by its tempered upper bound."""
         spec = self._feeds.objectives[key]
-        unusable = self._feeds.unusable(spec, now)
+        unusable = self._unusable(spec, now)
         if unusable is not None:
             return Health(
                 meets=False,
@@ -269,22 +272,38 @@ class Sampler:
         delay = expected_delay_steps(spec.rule, float(recent.mean()) if len(recent) else 0.0)
         return spec.step * delay if np.isfinite(delay) else None
 
-    def coverage_lost(self, key: ObjectiveKey) -> CoverageLost | None:
-        """Whether the judge has stopped while answers flow; None where not, or where that cannot be asked.
+    def coverage(self, key: ObjectiveKey) -> Coverage | None:
+        """How much of the answers is judged, and how much usually is; None where that cannot be said.
 
         It can where the service declares `answers` and the ratio is read on their grid.
         """
         spec = self._feeds.objectives[key]
         exposure = self._feeds.exposures.get(key.service_key)
-        if exposure is None or exposure.step != spec.step or not isinstance(spec.rule, Sequential):
+        if exposure is None or exposure.step != spec.step or not isinstance(spec.indicator, Ratio):
             return None
-        if self._feeds.counters_of(spec) is None or self._feeds.counters_of(exposure) is None:
+        judged, answered = self._feeds.counters_of(spec), self._feeds.counters_of(exposure)
+        if judged is None or answered is None:
             return None
-        judged, answered = self._feeds.counts(spec), self._feeds.counts(exposure)
-        until = min(judged.end, answered.end)
-        # Of the same steps: one of the two may have been read a step further.
-        judged_to, answered_to = (len(c) - round((c.end - until) / c.step) for c in (judged, answered))
-        return coverage_lost(judged.judged[:judged_to], answered.judged[:answered_to])
+        state = (spec, judged.counting.last_step, answered.counting.last_step)
+        known = self._covered.get(key)
+        if known is None or known[0] != state:
+            known = (state, coverage_of(self._feeds.counts(spec), self._feeds.counts(exposure)))
+            self._covered[key] = known
+        return known[1]
+
+    def _unusable(self, spec: ObjectiveSpec, now: datetime) -> Verdict | None:
+        """Why nothing can be said now: there is no evidence, it is too old, or hardly any answer is judged.
+
+        What little a failing judge judges is no sample: it may give up on the very answers that are bad.
+        """
+        unusable = self._feeds.unusable(spec, now)
+        if unusable is not None:
+            return unusable
+        coverage = self.coverage(spec.key)
+        if coverage is None or not coverage.is_lost:
+            return None
+        told = f"{coverage}: is the judge running?"
+        return inconclusive_verdict(spec, VerdictReason.JUDGE_COVERAGE_LOST, told, self._feeds.counts(spec).end)
 
     def oddities(self, key: ObjectiveKey) -> tuple[str, ...]:
         """What was odd about the objective's readings within the trailing steps, for IndicatorHealthy."""
@@ -303,7 +322,7 @@ class Sampler:
     def _kind(self, spec: ObjectiveSpec, now: datetime) -> Kind:
         """The kind of `verdict`, for a ratio without the cost of its intervals."""
         feed = self._feeds.counters_of(spec)
-        if feed is not None and isinstance(spec.rule, Sequential) and self._feeds.unusable(spec, now) is None:
+        if feed is not None and isinstance(spec.rule, Sequential) and self._unusable(spec, now) is None:
             recent = self._feeds.counts(spec, feed.key.grid.end((feed.counting.last_step or 0) - TRAILING_STEPS))
             return sequential_kind(spec.rule, feed.evidence(spec), recent, self._feeds.sanity(spec))
         verdict = self.verdict(spec.key, now)

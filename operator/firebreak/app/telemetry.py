@@ -38,6 +38,7 @@ from firebreak.core.commands import (
     SkipStep,
     TakeStep,
 )
+from firebreak.core.coverage import Coverage
 from firebreak.core.objectives import ServiceKey
 from firebreak.core.opening import DETECTOR, OPENED_BY
 from firebreak.core.verdict import Finding, Verdict
@@ -149,6 +150,11 @@ class Telemetry:
             "+Inf: never.",
             ("namespace", "service", "objective"),
         )
+        self._coverage = self._gauge(
+            "firebreak_judge_coverage_ratio",
+            "The share of answers judged in the last hour, against what is usual: 1 is as usual, below 0.1 is lost.",
+            ("namespace", "service", "objective"),
+        )
         self._evaluation = self._histogram(
             "firebreak_evaluation_seconds", "One round of the evaluation loop over all services.", (), _SHORT
         )
@@ -242,6 +248,13 @@ class Telemetry:
 
     # --- what is so
 
+    def covered(self, service: ServiceKey, coverage: Mapping[str, Coverage]) -> None:
+        """How much of the answers is judged; of the objectives of which it is known, after `observed`."""
+        for unknown in self._objectives.get(service, set()) - set(coverage):
+            self._remove(self._coverage, service, unknown)
+        for name, seen in coverage.items():
+            self._coverage.labels(service.namespace, service.name, name).set(seen.of_usual)
+
     def observed(
         self, service: ServiceKey, verdicts: Mapping[str, Verdict], delays: Mapping[str, timedelta | None] | None = None
     ) -> None:
@@ -319,7 +332,7 @@ class Telemetry:
     # --- declared
 
     def _drop(self, service: ServiceKey, objective: str) -> None:
-        for gauge in (self._state, self._estimate, self._expected):
+        for gauge in (self._state, self._estimate, self._expected, self._coverage):
             self._remove(gauge, service, objective)
 
     def _remove(self, gauge: Gauge, service: ServiceKey, objective: str) -> None:

@@ -128,7 +128,11 @@ def _wrong(incident: AIIncident, now: datetime) -> Iterable[RenderableType]:
             else ""
         )
         told.add_row(o.name, state, since, o.because)
-    if incident.status.objectives:
+    for c in incident.status.coverage:
+        state = Text("not seen", style="red") if c.lost else Text("judged again", style="green")
+        since = f"since {clock(c.lost_since if c.lost else c.back_at or c.lost_since)}"
+        told.add_row(c.name, state, since, c.because)
+    if incident.status.objectives or incident.status.coverage:
         yield told
 
 

@@ -9,7 +9,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
-from firebreak.api.v1alpha1.incident import Action, BreachedObjective, Exposure, FieldWrite, Outcome, Suspect
+from firebreak.api.v1alpha1.incident import (
+    Action,
+    BreachedObjective,
+    CoverageLoss,
+    Exposure,
+    FieldWrite,
+    Outcome,
+    Suspect,
+)
 from firebreak.api.v1alpha1.policy import ContainmentPolicySpec, ReleaseWhen, Severity
 
 
@@ -18,6 +26,8 @@ class Reason(StrEnum):
 
     BREACH_SUSPECTED = "BreachSuspected"  # evidence of tier Suspected opened the incident
     BREACH_CONFIRMED = "BreachConfirmed"  # evidence of tier Confirmed
+    JUDGE_COVERAGE_LOST = "JudgeCoverageLost"  # answers flow and hardly any is judged since a change: nobody can see
+    COVERAGE_BACK = "CoverageBack"  # the judge judges again; over, if that was all
     DECLARED_BY_PERSON = "DeclaredByPerson"  # a person created the incident
     JOINED_ANOTHER = "JoinedAnother"  # declared while another incident of the service was open
     OBJECTIVE_JOINED = "ObjectiveJoined"  # one more objective is breached, or one is beyond a higher tier
@@ -86,6 +96,7 @@ class OpenIncident:
     ladder: int | None
     reason: Reason
     because: str
+    coverage: tuple[CoverageLoss, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +107,15 @@ class UpdateEvidence:
     exposure: Exposure
     reason: Reason = Reason.OBJECTIVE_JOINED
     because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateCoverage:
+    """Bring what is known of the judges up to date, in an incident that began because one stopped."""
+
+    coverage: tuple[CoverageLoss, ...]
+    reason: Reason
+    because: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +293,7 @@ class Resolve:
 Command: TypeAlias = (
     OpenIncident
     | UpdateEvidence
+    | UpdateCoverage
     | AdoptPolicy
     | SwitchLadder
     | TakeStep

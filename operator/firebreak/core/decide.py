@@ -12,7 +12,7 @@ from datetime import datetime
 
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncident, Exposure, Phase
 from firebreak.api.v1alpha1.policy import ActionKind
-from firebreak.core import containment, judging, release, requests
+from firebreak.core import blindness, containment, judging, release, requests
 from firebreak.core.commands import (
     AdoptPolicy,
     BeginClosing,
@@ -51,6 +51,7 @@ def decide(s: Situation, now: datetime) -> Decision:
         requests.heard_again(s, incident),
         _classify(s, incident),
         _join(s, incident, now),
+        blindness.watch(s, incident, now),
         _blocked(incident),
         _see(s, incident),
         judging.judge(s, incident, now),
@@ -132,7 +133,11 @@ def _join(s: Situation, incident: AIIncident, now: datetime) -> Move:
         return Move(commands=(updated,))
     if status.category is None or incident.spec.category is not None:
         return Move()
-    category = worst(status.policy, categories_of(objectives) | {status.category})
+    # What could not be seen named the category of an incident that began so; from the first breach on that one does.
+    known = {o.category for o in objectives} if status.coverage else {status.category}
+    if not known:
+        return Move()
+    category = worst(status.policy, categories_of(objectives) | known)
     if category is status.category:
         return Move()
     severity = incident.spec.severity or severity_of(status.policy, category)
@@ -142,7 +147,9 @@ def _join(s: Situation, incident: AIIncident, now: datetime) -> Move:
         severity=severity,
         ladder=status.ladder if own is None else own,
         reason=Reason.LADDER_SWITCHED,
-        because=f"{category} is worse than {status.category}: severity {severity}; what is in force stays",
+        because=f"{category} is what is breached, not {status.category}: severity {severity}"
+        if status.coverage
+        else f"{category} is worse than {status.category}: severity {severity}; what is in force stays",
     )
     return Move(commands=(switched,))
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from firebreak.api.v1alpha1.aiservice import Category
 from firebreak.api.v1alpha1.incident import Suspect
+from firebreak.core.blindness import losses
 from firebreak.core.commands import Move, OpenIncident, Reason
 from firebreak.core.evidence import categories_of, onset_of, speaking
 from firebreak.core.revision import RevisionFacts, changes
@@ -20,20 +21,24 @@ DETECTOR = "detector"
 
 
 def opening(s: Situation, now: datetime) -> Move:
-    """Open when an objective is breached at tier Suspected or above, or when a person says so."""
+    """Open when an objective is breached at tier Suspected or above, a change has broken a judge, or a person says so."""
     ours = s.incident is not None and s.incident.metadata.labels.get(OPENED_BY) == DETECTOR
     declared = s.incident.spec if s.incident and not ours else None
     objectives = speaking(s, s.last_resolved)
     # An incident of ours without a record: killed between the two writes, so the record follows now.
-    if declared is None and not ours and (not objectives or s.spec.suspend):
+    blind = () if objectives or declared else losses(s, s.last_resolved)
+    if declared is None and not ours and (not (objectives or blind) or s.spec.suspend):
         return Move()
-    categories = categories_of(objectives)
+    unseen = {c.name for c in blind}
+    categories = categories_of(objectives) | {o.category for o in s.spec.objectives if o.name in unseen}
     if declared and declared.category:
         categories = categories | {declared.category}
     category = worst(s.policy, categories or {Category.QUALITY_DEGRADATION})
-    words = "; ".join(f"{o.name}: {o.because}" for o in objectives)
+    words = "; ".join([f"{o.name}: {o.because}" for o in objectives] + [f"{c.name}: {c.because}" for c in blind])
     confirmed = any(s.verdicts[o.name].reaches(Tier.CONFIRMED) for o in objectives)
     reason = Reason.BREACH_CONFIRMED if confirmed else Reason.BREACH_SUSPECTED
+    if blind:
+        reason = Reason.JUDGE_COVERAGE_LOST
     if declared is not None:
         reason, words = Reason.DECLARED_BY_PERSON, declared.description or words or "declared by a person"
     opened = OpenIncident(
@@ -42,10 +47,11 @@ def opening(s: Situation, now: datetime) -> Move:
         category=category,
         objectives=objectives,
         suspects=suspects(s.revision),
-        onset=onset_of(objectives) or (now if declared else None),
+        onset=onset_of(objectives) or min((c.lost_since for c in blind), default=now if declared else None),
         ladder=ladder_of(s.policy, category),
         reason=reason,
         because=words[:1024] or "opened before a restart; the evidence has passed since",
+        coverage=blind,
     )
     return Move(commands=(opened,))
 

@@ -45,6 +45,7 @@ from firebreak.core.commands import (
     StopAsking,
     SwitchLadder,
     TakeStep,
+    UpdateCoverage,
     UpdateEvidence,
 )
 from firebreak.core.paging import PAGE_EVERY
@@ -73,6 +74,7 @@ def begun(
         onset=command.onset,
         revision=revision[:63],
         objectives=command.objectives,
+        coverage=command.coverage,
         suspects=command.suspects,
         policy_ref=ref,
         policy=policy,
@@ -83,6 +85,8 @@ def begun(
 
 def _summary(command: OpenIncident) -> str:
     what = ", ".join(o.name for o in command.objectives) or "declared by a person"
+    if command.coverage:
+        what = f"{', '.join(c.name for c in command.coverage)} cannot be seen"
     changed = " and ".join(s.field for s in command.suspects)
     return f"{command.severity} {command.category}: {what}" + (f"; suspect: {changed} changed" if changed else "")
 
@@ -94,6 +98,8 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
             raise ValueError("an incident is opened by begun()")
         case UpdateEvidence():
             changes = {"objectives": command.objectives, "exposure": command.exposure}
+        case UpdateCoverage():
+            changes = {"coverage": command.coverage}
         case AdoptPolicy():
             changes = {"policy": command.policy, "severity": command.severity, "ladder": command.ladder}
         case SwitchLadder():

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncident, AIIncidentStatus, Outcome
 from firebreak.api.v1alpha1.policy import ActionKind, Release, ReleaseWhen
 from firebreak.api.v1alpha1.quantities import format_duration
+from firebreak.core.blindness import is_blind
 from firebreak.core.commands import (
     AbandonRemedy,
     BeginClosing,
@@ -119,7 +120,10 @@ def _undecided(status: AIIncidentStatus, stable: timedelta, now: datetime) -> Mo
     """Open, too little evidence to go on and none that it is over: after a while people are asked which it is."""
     ways = "take the next step with spec.contain, or end it with spec.resolution"
     if not status.objectives:
-        words = f"declared by a person, and no objective is breached: {ways}"
+        if is_blind(status) or (status.coverage and not is_anything_in_force(status)):
+            return Move()  # people are asked about the judge, and when it is back that is the end
+        began = "the judge is back" if status.coverage else "declared by a person"
+        words = f"{began}, and no objective is breached: {ways}"
         return Move(concern=Concern(reason=Reason.EVIDENCE_THIN, because=words))
     moments = (status.detected_at, *(o.cleared_at for o in status.objectives), *(a.proven_at for a in status.actions))
     since = max(m for m in moments if m is not None)

@@ -13,6 +13,7 @@ from firebreak.api.v1alpha1.policy import ContainmentPolicySpec
 from firebreak.api.v1alpha1.references import TargetRef
 from firebreak.core.commands import Reason
 from firebreak.core.comparison import Comparison
+from firebreak.core.coverage import Coverage
 from firebreak.core.objectives import ServiceKey
 from firebreak.core.observations import Effect
 from firebreak.core.ports import KubeObject
@@ -54,6 +55,8 @@ class Situation:
     """By objective: the fresh fold that core/proof.py asked for."""
     comparisons: Mapping[str, Comparison] = field(default_factory=dict)
     """By objective: what serves since the last change of revision, held against the known-good one."""
+    coverage: Mapping[str, Coverage] = field(default_factory=dict)
+    """By objective: how much of the answers is judged; without those of which it cannot be said."""
     exposed: bool | None = None
     """Whether the primary has given answers since core/proof.py's `since`; None when the service declares no answers."""
     objects: Mapping[TargetRef, KubeObject | None] = field(default_factory=dict)

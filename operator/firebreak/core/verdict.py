@@ -45,6 +45,7 @@ class VerdictReason(StrEnum):
     ABOVE_BUT_UNPROVEN = "AboveButUnproven"  # the rate looks too high, the evidence is short of the first tier
     NOT_LONG_ENOUGH = "NotLongEnough"  # Threshold: beyond the limit, not yet for the declared time
     STALE = "Stale"  # the last evidence is too old to speak of now
+    JUDGE_COVERAGE_LOST = "JudgeCoverageLost"  # answers flow, and hardly any is judged
     INVALID_VALUES = "InvalidValues"  # NaN or infinite
     SOURCE_UNREACHABLE = "SourceUnreachable"
     QUERY_REFUSED = "QueryRefused"

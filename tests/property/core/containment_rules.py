@@ -14,6 +14,7 @@ from tests.property.core.containment_world import (
     Setting,
     World,
     Written,
+    as_seen,
     awaited,
     decided,
     drifts_of,
@@ -84,6 +85,7 @@ def _is_under_way(action: Action) -> bool:
 
 def broken_by_turn(setting: Setting, w: World, decision: Decision) -> Iterator[str]:
     """True of everything that is decided."""
+    w = as_seen(w)
     for command in decision.commands:
         match command:
             case TakeStep(action=action):
@@ -171,6 +173,11 @@ def _an_end(setting: Setting, w: World, reason: Reason) -> Iterator[str]:
     assert w.status is not None
     if reason is Reason.FIX_PROVEN:
         yield from _unproven(setting, w, "the incident ends as fixed")
+    if reason is Reason.COVERAGE_BACK:
+        if w.coverage == "Lost" or any(c.lost for c in w.status.coverage):
+            yield "the incident ends as seen again, and it cannot be seen"
+        if w.status.objectives or any(changes_answers(a.kind) and a.phase in ACTIVE for a in w.status.actions):
+            yield "the incident ends as seen again, and something is breached, or in force"
     if reason is Reason.RECOVERED_BY_ITSELF:
         if not w.status.objectives or any(
             v != "Met" for n, v in zip(setting.names, w.verdicts, strict=True) if _is_part(w, n)
@@ -282,7 +289,9 @@ def broken_at_rest(
     later = w.now + timedelta(days=2) if decision.wake_at is None else decision.wake_at - timedelta(seconds=1)
     if "ConfirmedAnew" not in w.verdicts and decide(setting, replace(w, now=later)).commands:
         yield f"time passes, and something is to be done before it is woken ({decision.wake_at})"
-    confirmed = any(v in _CONFIRMED for n, v in zip(setting.names, w.verdicts, strict=True) if _is_part(w, n))
+    if any(c.lost for c in status.coverage) and not status.page:
+        yield "it cannot be seen, and nobody is asked"
+    confirmed = any(v in _CONFIRMED for n, v in zip(setting.names, as_seen(w).verdicts, strict=True) if _is_part(w, n))
     acts = status.closing or status.remediating_since or is_contained(status) or any(map(_is_under_way, status.actions))
     if confirmed and not acts and not status.page and not decision.wake_at and not elsewhere:
         yield "it is surely bad, nothing is done about it, and nobody is asked"

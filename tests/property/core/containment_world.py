@@ -47,6 +47,7 @@ from firebreak.api.v1alpha1.policy import ActionKind, ContainmentPolicySpec
 from firebreak.api.v1alpha1.references import TargetRef
 from firebreak.core import release
 from firebreak.core.commands import Command, Decision, OpenIncident, Reason
+from firebreak.core.coverage import Coverage
 from firebreak.core.decide import decide, is_share_awaited, without_service
 from firebreak.core.drift import drift_of, is_drifted
 from firebreak.core.field_writes import RESTART_PATH, ours, value_of
@@ -121,6 +122,8 @@ class World:
     status: AIIncidentStatus | None = None
     verdicts: tuple[str, ...]
     folds: tuple[str, ...]
+    coverage: str = ""
+    """Of the first objective: Usual, or Lost since the revision changed; empty while it cannot be said."""
     effect: str = "Waiting"
     rollout: str = "InForce"
     is_ready: bool = True
@@ -203,6 +206,7 @@ def situation_of(setting: Setting, w: World) -> Situation:
     status = w.status or AIIncidentStatus()
     asked = question(status) if incident else None
     spec = setting.spec
+    w = as_seen(w)
     if w.mode is not spec.containment.mode:
         spec = spec.model_copy(update={"containment": spec.containment.model_copy(update={"mode": w.mode})})
     effect, ready = _effect_of(w.effect), InForce(because="ready") if w.is_ready else Waiting(because="0 ready")
@@ -213,6 +217,7 @@ def situation_of(setting: Setting, w: World) -> Situation:
         policy=setting.policy,
         verdicts={n: verdict_of(n, v, w.now) for n, v in zip(setting.names, w.verdicts, strict=True)},
         recoveries={n: _fold_of(n, f) for n, f in zip(setting.names, w.folds, strict=True)} if asked else {},
+        coverage={setting.names[0]: _coverage_of(w)} if w.coverage else {},
         revision=revision_of(setting, w),
         responder="firebreak-responder",
         incident=incident,
@@ -225,6 +230,24 @@ def situation_of(setting: Setting, w: World) -> Situation:
         breaker=Hold(reason=Reason.CIRCUIT_BREAKER, because="trip 1") if w.is_wave else None,
         past=w.past,
         last_resolved=max((p.ended_at for p in w.past), default=None),
+    )
+
+
+def as_seen(w: World) -> World:
+    """Of an objective whose judge has stopped nothing can be said, as app/sampler.py has it."""
+    if w.coverage != "Lost":
+        return w
+    return replace(w, verdicts=("Inconclusive", *w.verdicts[1:]), folds=("Inconclusive", *w.folds[1:]))
+
+
+def _coverage_of(w: World) -> Coverage:
+    is_lost = w.coverage == "Lost"
+    return Coverage(
+        judged=0.0 if is_lost else 300.0,
+        answers=6000.0,
+        usual=0.05,
+        known_from=T0 - timedelta(hours=20),
+        lost_since=w.changed_at if is_lost else None,
     )
 
 
@@ -395,6 +418,7 @@ def state_key(setting: Setting, w: World) -> object:
         w.is_declared,
         w.verdicts,
         w.folds if asked_about(w) else (),
+        w.coverage,
         w.effect,
         w.rollout,
         w.is_ready,
@@ -433,6 +457,7 @@ def _record_key(status: AIIncidentStatus, acknowledged: bool, age: Any) -> objec
         status.held.reason if status.held else None,
         tuple(sorted((a.reason, None if acknowledged else age(a.at)) for a in status.asked)),
         tuple((o.name, o.tier, o.breached, age(o.cleared_at)) for o in status.objectives),
+        tuple((c.name, c.lost, age(c.back_at)) for c in status.coverage),
         tuple(
             (
                 a.id,

@@ -28,6 +28,7 @@ from tests.builders import (
 from tests.property.core.containment_world import Setting, World
 from tests.property.core.model_search import Event, Events, all_of
 from tests.property.core.surroundings import (
+    coverages,
     deployments,
     effects,
     evidence,
@@ -167,6 +168,21 @@ def small_cases() -> dict[str, Case]:
         ),
         "a person declares it": a_case(
             _IN_FORCE, _CONTAIN, evidence("Confirmed"), resolutions, policy=back, is_declared=True, verdicts=("Met",)
+        ),
+        "a judge that a change has broken": a_case(
+            coverages("Lost", "Usual", ""), _TWO_WAYS, policy=back, coverage="Lost", must_end=False
+        ),
+        "a judge that stops in the middle": a_case(
+            coverages("Lost", "Usual"), _FOLDS, _IN_FORCE, policy=back, must_end=False
+        ),
+        "a judge that is broken, and a person contains": a_case(
+            coverages("Lost", "Usual"),
+            _IN_FORCE,
+            _CONTAIN,
+            policy=small,
+            coverage="Lost",
+            verdicts=("Met",),
+            must_end=False,
         ),
         "it observes only": a_case(_EVIDENCE, resolutions, setting=observing, mode=Mode.OBSERVE),
         "it is switched to Enforce and back": a_case(

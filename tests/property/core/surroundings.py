@@ -49,6 +49,17 @@ def folds(*symbols: str, of: int = 0) -> Events:
     return events
 
 
+def coverages(*symbols: str) -> Events:
+    """The judge of the first objective comes to be as any of these."""
+
+    def events(w: World) -> Iterator[Event]:
+        for symbol in symbols:
+            if symbol != w.coverage:
+                yield f"coverage: {symbol or 'unknown'}", replace(w, coverage=symbol)
+
+    return events
+
+
 def effects(*symbols: str) -> Events:
     """What is awaited comes into force, or fails."""
 

@@ -86,11 +86,17 @@ def without_hope(setting: Setting, w: World) -> Decision:
     return Decision() if any(isinstance(c, BeginRemedy) for c in decision.commands) else decision
 
 
+def unseen(setting: Setting, w: World) -> Decision:
+    """It is not looked at whether the judge judges."""
+    return decided(setting, replace(w, coverage="Usual"))
+
+
 WRONG = {
     "on a guess": (on_a_guess, "a rollback, and a fix for it", "is taken on"),
     "paused or not": (paused_or_not, "it is paused", "while everything is paused"),
     "in a wave or not": (in_a_wave_or_not, "the circuit breaker has tripped", "circuit breaker holds"),
     "frozen or not": (frozen_or_not, "in a freeze", "in a freeze"),
+    "unseen": (unseen, "a judge that stops in the middle", "is taken on"),
     "of good hope": (of_good_hope, "a switch, and a fix for it", "without proof"),
     "without memory": (without_memory, "nobody has the pager", "again within"),
     "without end": (without_end, "a rollback, and a fix for it", "nothing will ever happen"),

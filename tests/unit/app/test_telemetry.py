@@ -12,6 +12,7 @@ from firebreak.api.v1alpha1.incident import Action, AIIncidentStatus, Outcome
 from firebreak.api.v1alpha1.policy import Severity
 from firebreak.app.telemetry import Telemetry, every_metric
 from firebreak.core.commands import AskPeople, Judge, OpenIncident, Reason, Resolve, SkipStep, TakeStep
+from firebreak.core.coverage import Coverage
 from firebreak.core.objectives import ObjectiveKey, ServiceKey
 from firebreak.core.record import recorded
 from firebreak.core.verdict import Finding, Tier, Verdict, VerdictReason
@@ -241,3 +242,15 @@ def test_the_expected_delay_is_infinite_where_a_breach_would_never_be_found() ->
         assert value(telemetry, "firebreak_expected_detection_delay_seconds", **labels) == seconds
     telemetry.observed(SERVICE, verdicts, {})
     assert value(telemetry, "firebreak_expected_detection_delay_seconds", **labels) is None
+
+
+def test_the_coverage_of_a_judge_is_told_while_it_is_known() -> None:
+    """Against what is usual; what is not known of now is not told."""
+    telemetry, found = Telemetry(), []
+    seen = Coverage(judged=150.0, answers=6000.0, usual=0.05, known_from=NOW, lost_since=None)
+    for coverage in ({"groundedness": seen}, {}):
+        telemetry.observed(SERVICE, {"groundedness": a_verdict(Finding.MET, estimate=None)})
+        telemetry.covered(SERVICE, coverage)
+        labels = {"namespace": "docs", "service": "s", "objective": "groundedness"}
+        found.append(value(telemetry, "firebreak_judge_coverage_ratio", **labels))
+    assert found == [0.5, None]

@@ -187,3 +187,12 @@ def test_a_place_left_alone_and_a_step_skipped_say_why(capsys: pytest.CaptureFix
     assert "no humanReview declared" in text
     assert "(left: someone else has changed it)" in text
     assert "but     someone else has set it" in text
+
+
+def test_what_cannot_be_seen_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """In an incident that began because a judge stopped there is no objective that is breached."""
+    lost = {"name": "groundedness", "lostSince": at("03:01:00"), "usual": 0.05, "because": "2 of 6000 were judged"}
+
+    text = explained(capsys, an_incident(objectives=[], coverage=[lost]))
+
+    assert "groundedness  not seen  since 03:01:00Z  2 of 6000 were judged" in text

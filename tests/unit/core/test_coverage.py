@@ -1,49 +1,102 @@
 """A judge that stops is told of, and what only looks like it is not."""
 
-import numpy as np
+from datetime import timedelta
 
-from firebreak.core.coverage import coverage_lost
+import numpy as np
+from tests.builders import T0
+
+from firebreak.core.coverage import Coverage, coverage_of
+from firebreak.core.judgement.counts import Counts
 
 HOURS = 12
+STEP = timedelta(minutes=1)
 
 
-def counts(*hours: float) -> np.ndarray:
+def hours(*rates: float) -> list[float]:
     """So much in each step of each hour."""
-    return np.repeat(np.array(hours, dtype=np.float64), 60)
+    return [rate for rate in rates for _ in range(60)]
 
 
-ANSWERS = counts(*[100] * HOURS)
+def seen(judged: list[float], answers: list[float]) -> Coverage | None:
+    """Of these counts, the last one at T0."""
+    told, given = (Counts(bad=np.zeros(len(c)), judged=np.array(c), end=T0, step=STEP) for c in (judged, answers))
+    return coverage_of(told, given)
+
+
+def is_lost(judged: list[float], answers: list[float]) -> bool:
+    found = seen(judged, answers)
+    return found is not None and found.is_lost
+
+
+ANSWERS = hours(*[100] * HOURS)
 
 
 def test_a_judge_that_stops_while_answers_flow_is_told():
-    """With what was judged and what usually is."""
-    found = coverage_lost(counts(*[5] * (HOURS - 1), 0), ANSWERS)
+    """With what was judged, what usually is, and since when."""
+    found = seen(hours(*[5] * (HOURS - 1), 0), ANSWERS)
     assert found is not None
     assert (found.judged, found.answers, found.usual) == (0.0, 6000.0, 0.05)
+    assert (found.known_from, found.lost_since) == (T0 - timedelta(hours=HOURS), T0 - timedelta(hours=1))
     assert "0 of the last 6000 answers were judged, usually 5.0% are" in str(found)
 
 
 def test_a_tenth_of_the_usual_is_still_enough():
     """Sampling may be lowered; below a tenth it counts as lost."""
-    assert coverage_lost(counts(*[5] * (HOURS - 1), 0.5), ANSWERS) is None
-    assert coverage_lost(counts(*[5] * (HOURS - 1), 0.4), ANSWERS) is not None
+    assert not is_lost(hours(*[5] * (HOURS - 1), 0.5), ANSWERS)
+    assert is_lost(hours(*[5] * (HOURS - 1), 0.4), ANSWERS)
+
+
+def test_silence_does_not_become_the_usual():
+    """Half a day later it is lost still, since the same moment."""
+    found = seen(hours(*[5] * 8, *[0] * 12), hours(*[100] * 20))
+    assert found is not None
+    assert found.lost_since == T0 - timedelta(hours=12)
+
+
+def test_a_judge_is_back_when_half_of_the_usual_is_judged_again():
+    """The first few verdicts after a loss are no sample yet."""
+    gone = hours(*[5] * 8, 0)
+    assert is_lost(gone + [5.0] * 25, hours(*[100] * 9) + [100.0] * 25)
+    found = seen(gone + [5.0] * 35, hours(*[100] * 9) + [100.0] * 35)
+    assert found is not None
+    assert not found.is_lost
+    assert 0.5 < found.of_usual < 0.8
 
 
 def test_silence_is_no_loss():
     """Nobody was answered, so nothing was to be judged."""
-    assert coverage_lost(counts(*[5] * (HOURS - 1), 0), counts(*[100] * (HOURS - 1), 0)) is None
+    assert seen(hours(*[5] * (HOURS - 1), 0), hours(*[100] * (HOURS - 1), 0)) is None
 
 
 def test_a_raised_review_rate_that_is_given_back_is_no_loss():
-    """Half of the day everything was judged; what was usual before is usual again."""
-    assert coverage_lost(counts(*[5] * 5, *[100] * 6, 5), ANSWERS) is None
+    """Whenever it was that everything was judged; what was usual before is usual again."""
+    for before, raised, after in ((9, 12, 1), (1, 6, 16), (0, 5, 18)):
+        rates = [5.0] * before + [100.0] * raised + [5.0] * after
+        assert not is_lost(hours(*rates), hours(*[100] * len(rates)))
+
+
+def test_a_rate_that_is_lowered_for_good_becomes_the_usual():
+    """It is held against the day before at first, and not for ever."""
+    assert is_lost(hours(*[100] * 20, 5), hours(*[100] * 21))
+    assert not is_lost(hours(*[100] * 17, *[5] * 8), hours(*[100] * 25))
 
 
 def test_little_is_expected_of_little_traffic():
     """Where three judged answers could be missing by chance nothing is said."""
-    assert coverage_lost(counts(*[0.4] * (HOURS - 1), 0), counts(*[8] * HOURS)) is None
+    assert seen(hours(*[0.4] * (HOURS - 1), 0), hours(*[8] * HOURS)) is None
 
 
 def test_too_short_a_past_says_nothing():
     """What is usual has to be known first."""
-    assert coverage_lost(counts(5, 5, 0), counts(100, 100, 100)) is None
+    assert seen(hours(5, 5, 0), hours(100, 100, 100)) is None
+
+
+def test_only_steps_that_both_were_read_at_are_compared():
+    """One of the two counters may have been read a step further."""
+    judged, given = (
+        Counts(bad=np.zeros(601), judged=np.array([*hours(*([n] * 10)), n]), end=T0, step=STEP) for n in (5.0, 100.0)
+    )
+    behind = Counts(bad=given.bad[:-1], judged=given.judged[:-1], end=T0 - STEP, step=STEP)
+    found = coverage_of(judged, behind)
+    assert found is not None
+    assert (found.judged, found.answers) == (300.0, 6000.0)

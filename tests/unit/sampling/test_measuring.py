@@ -10,6 +10,7 @@ from firebreak.app.measuring import expected_delays, oddities
 from firebreak.app.sampler import Sampler
 from firebreak.core.detectors.rules import Sequential
 from firebreak.core.objectives import ExposureSpec, ObjectiveKey, ObjectiveSpec, Ratio, SourceKey
+from firebreak.core.verdict import Finding, RecoveryFinding, VerdictReason
 
 GRID = Grid(timedelta(seconds=60), timedelta(seconds=15))
 FIRST = 29_000_000
@@ -86,7 +87,7 @@ async def test_a_judge_that_stops_while_answers_flow_is_told():
         matchers=SPEC.matchers,
     )
     labels = {"namespace": "docs", "service": "summarizer", "revision": "v1"}
-    reasons = []
+    reasons, findings, fresh, soak = [], [], [], []
     for judges_until in (420, 360):
         store = RecordedStore(GRID)
         for step in range(1, 422):
@@ -96,5 +97,17 @@ async def test_a_judge_that_stops_while_answers_flow_is_told():
                 store.write(name, labels, {FIRST + step: value})
         sampler = Sampler(lambda _, store=store: store)
         await sampler.sample([SPEC, exposure], GRID.end(FIRST + 421) + GRID.settle)
+        now = GRID.end(FIRST + 421) + GRID.settle
         reasons.append([p.reason for p in oddities(sampler, [SPEC.key])])
+        verdict = sampler.verdict(SPEC.key, now)
+        findings.append((verdict.finding, verdict.reason))
+        fresh.append(sampler.recovery(SPEC.key, GRID.end(FIRST + 100), None, 0.2, now).finding)
+        soak.append(sampler.health(SPEC.key, GRID.end(FIRST + 100), None, now).meets)
     assert reasons == [[], [ConditionReason.JUDGE_COVERAGE_LOST]]
+    # Neither a breach nor a proof: not of the objective, not of a recovery, not of a revision.
+    assert findings == [
+        (Finding.MET, VerdictReason.WITHIN_OBJECTIVE),
+        (Finding.INCONCLUSIVE, VerdictReason.JUDGE_COVERAGE_LOST),
+    ]
+    assert fresh == [RecoveryFinding.RECOVERED, RecoveryFinding.INCONCLUSIVE]
+    assert soak == [True, False]

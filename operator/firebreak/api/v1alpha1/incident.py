@@ -215,6 +215,23 @@ class BreachedObjective(ApiModel):
     """Since when it is met again."""
 
 
+class CoverageLoss(ApiModel):
+    """An objective that cannot be seen: answers flow, and its judge has all but stopped."""
+
+    name: Name
+    """The objective's name."""
+    lost_since: Time
+    """The estimated beginning."""
+    usual: float
+    """The share of answers that was judged before."""
+    because: Text = ""
+    """The numbers in words."""
+    lost: bool = True
+    """Whether it is so now."""
+    back_at: Time | None = None
+    """Since when at least half of the usual is judged again."""
+
+
 class TimelineEntry(ApiModel):
     """One thing that happened."""
 
@@ -310,6 +327,8 @@ class AIIncidentStatus(ApiModel):
     """The revision that served when it was opened."""
     objectives: Annotated[tuple[BreachedObjective, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
     """The objectives that are part of it."""
+    coverage: Annotated[tuple[CoverageLoss, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
+    """Of an incident that began because a judge stopped: what could not be seen."""
     exposure: Exposure = Exposure()
     """How many users it touched."""
     suspects: Annotated[tuple[Suspect, ...], Field(max_length=16)] = ()

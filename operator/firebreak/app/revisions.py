@@ -16,7 +16,17 @@ from firebreak.app.catalog import Catalog, target_key
 from firebreak.core.field_paths import FieldPath, PathError, find
 from firebreak.core.objectives import ServiceKey
 from firebreak.core.ports import ABSENT, KubeObject, Unmatched
-from firebreak.core.revision import RevisionFacts, Snapshot, Values, digest_of, known_good_of, name_of, surplus
+from firebreak.core.revision import (
+    RevisionFacts,
+    Snapshot,
+    Values,
+    confused,
+    digest_of,
+    known_good_of,
+    name_of,
+    named,
+    surplus,
+)
 
 
 class Unreadable(Exception):
@@ -67,34 +77,69 @@ class Revisions:
         declared = service.spec.revision
         if declared is None:
             return RevisionFacts(problem="spec.revision is not declared", quarantined=quarantined)
-        history = await self._history_of(key, service)
+        history = named(declared, await self._history_of(key, service))
         known_good = known_good_of(history, declared.known_good, quarantined)
         try:
             values, changed_at, rollbackable = self._read(key, declared)
             name = name_of(declared, values)
+            if mistaken := confused(name, values, history):
+                raise Unreadable(mistaken)
+            found = next((s for s in history if s.digest == digest_of(values)), None)
+            if found is None:
+                current = Snapshot(
+                    digest=digest_of(values),
+                    name=name,
+                    values=values,
+                    first_seen=min(changed_at or now, now) if history else now,
+                    rollbackable=rollbackable,
+                )
+                history = await self._keep(key, history, current, declared, known_good)
+            else:
+                current = await self._as_annotated(key, found, rollbackable)
         except (Unreadable, ValueError) as error:
             return RevisionFacts(history=history, known_good=known_good, quarantined=quarantined, problem=str(error))
-        digest = digest_of(values)
-        current = next((s for s in history if s.digest == digest), None)
-        if current is None:
-            first_seen = min(changed_at or now, now) if history else now
-            current = Snapshot(
-                digest=digest, name=name, values=values, first_seen=first_seen, rollbackable=rollbackable
-            )
-            await self._snapshots.keep(key, current)
-            history = (*history, current)
-            keep = frozenset({digest, *([known_good.digest] if known_good else [])})
-            for old in surplus(history, declared.history_limit, keep):
-                await self._snapshots.delete(key, old.digest)
-                history = tuple(s for s in history if s.digest != old.digest)
-            self._remember(key, history)
+        since = self._since(service, current, changed_at, now)
         return RevisionFacts(
             current=current,
-            since=self._since(service, current, changed_at, now),
+            since=since,
+            left_known_good=_left(service, current, known_good, since),
             history=history,
             known_good=known_good,
             quarantined=quarantined,
         )
+
+    async def _keep(
+        self,
+        key: ServiceKey,
+        history: tuple[Snapshot, ...],
+        current: Snapshot,
+        declared: Revision,
+        known_good: Snapshot | None,
+    ) -> tuple[Snapshot, ...]:
+        """Record a revision that is seen for the first time, and forget the oldest ones."""
+        refused = await self._snapshots.keep(key, current)
+        if refused is not None:
+            raise Unreadable(
+                f"the snapshot of revision {current.name} was refused ({refused.code} {refused.message}): without it "
+                f"nothing can be rolled back to; see what forbids ControllerRevisions in {key.namespace}"
+            )
+        history = (*history, current)
+        keep = frozenset({current.digest, *([known_good.digest] if known_good else [])})
+        for old in surplus(history, declared.history_limit, keep):
+            await self._snapshots.delete(key, old.digest)
+            history = tuple(s for s in history if s.digest != old.digest)
+        self._remember(key, history)
+        return history
+
+    async def _as_annotated(self, key: ServiceKey, snapshot: Snapshot, rollbackable: bool) -> Snapshot:
+        """The snapshot, with what its targets say of going back: a migration is often marked when it is under way."""
+        if snapshot.rollbackable == rollbackable:
+            return snapshot
+        await self._snapshots.mark_rollbackable(key, snapshot.digest, rollbackable)
+        marked = replace(snapshot, rollbackable=rollbackable)
+        held = await self.history(key)
+        self._remember(key, tuple(marked if s.digest == snapshot.digest else s for s in held))
+        return marked
 
     def _since(self, service: AIService, current: Snapshot, changed_at: datetime | None, now: datetime) -> datetime:
         """Since when it serves: what the status remembers, else when its fields were last written, else now."""
@@ -141,6 +186,16 @@ class Revisions:
         """Read everything again: this process has just begun to lead, and another may have written meanwhile."""
         self._held = None
         self._uids.clear()
+
+
+def _left(service: AIService, current: Snapshot, known_good: Snapshot | None, since: datetime) -> datetime | None:
+    """When the known-good revision stopped serving: the status remembers it over what has come and gone since."""
+    if known_good is None or current.digest == known_good.digest:
+        return None
+    status = service.status.revision
+    if status.known_good == known_good.name and status.left_known_good_at is not None:
+        return min(status.left_known_good_at, since)
+    return since
 
 
 def _annotations(raw: KubeObject) -> Mapping[str, str]:

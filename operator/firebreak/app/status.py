@@ -325,6 +325,7 @@ def _revision(service: AIService, facts: RevisionFacts, not_proven: str) -> Revi
     # A revision that cannot be read for a moment is not forgotten: since when it serves is known from here.
     current = facts.current.name if facts.current else last.current
     since = facts.since if facts.current else last.current_since
+    left = facts.left_known_good if facts.current else last.left_known_good_at
     if facts.known_good is None:
         reason = _no_known_good(not_proven)
     elif declared.known_good.pin is not None:
@@ -338,6 +339,7 @@ def _revision(service: AIService, facts: RevisionFacts, not_proven: str) -> Revi
         current_since=since,
         known_good=facts.known_good.name if facts.known_good else "",
         known_good_reason=reason[:1024],
+        left_known_good_at=left,
         quarantined=tuple(sorted(facts.quarantined))[:64],
     )
 
@@ -356,6 +358,7 @@ def _facts(status: AIServiceStatus) -> object:
         sorted((c.type, c.status, c.reason, c.observed_generation) for c in status.conditions),
         [(o.name, o.finding, o.tier, o.target) for o in status.objectives],
         (status.revision.current, status.revision.known_good, status.revision.quarantined),
+        _milliseconds(status.revision.left_known_good_at),
         (status.active_incident, status.incident_count, _milliseconds(status.last_resolved)),
         [(c.incident, _milliseconds(c.at), _milliseconds(c.ended_at)) for c in status.containments],
     )

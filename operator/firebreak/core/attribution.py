@@ -58,16 +58,20 @@ def attribution(
             because=f"no revision change precedes the onset: {facts.current.name} is the known-good revision and has "
             f"served since {facts.since:%Y-%m-%d %H:%M:%SZ}",
         )
-    if onset is not None and onset + SLACK + step < facts.since:
+    # Another revision may have come since the onset: what would be gone back to is innocent all the same, if it had
+    # left before.
+    left = facts.left_known_good or facts.since
+    if onset is not None and onset + SLACK + step < left:
         return NotAttributed(
             reason=Reason.CHANGE_AFTER_ONSET,
-            because=f"it began at {onset:%H:%M:%SZ}, before revision {facts.current.name} came at "
-            f"{facts.since:%H:%M:%SZ}",
+            because=f"it began at {onset:%H:%M:%SZ}, when {facts.known_good.name} still served: "
+            f"{facts.current.name} came at {left:%H:%M:%SZ}",
         )
-    if not facts.current.rollbackable:
+    crossed = (facts.current, *(s for s in facts.history if s.first_seen >= left - SLACK))
+    if kept := next((s for s in crossed if not s.rollbackable), None):
         return NotAttributed(
             reason=Reason.NOT_ROLLBACKABLE,
-            because=f"revision {facts.current.name} is marked firebreak.dev/rollbackable: false",
+            because=f"revision {kept.name} is marked firebreak.dev/rollbackable: false",
         )
     compared = {name: c for name in breached if (c := (comparisons or {}).get(name)) is not None}
     if compared and len(compared) == len(set(breached)) and all(c.is_no_worse for c in compared.values()):
@@ -77,11 +81,11 @@ def attribution(
             reason=Reason.WORSE_TOGETHER if together else Reason.NOT_WORSE,
             because=f"{facts.known_good.name} is no better than {facts.current.name}, so going back is no cure: {numbers}",
         )
-    changed = changes(facts.known_good, facts.current, facts.since)
+    changed = changes(facts.known_good, facts.current, left)
     named = " and ".join(f"{c.field} ({c.before} -> {c.after})" for c in changed)
     return Attributed(
         known_good=facts.known_good,
-        because=f"it began after {named} changed at {facts.since:%H:%M:%SZ}; "
+        because=f"it began after {named} changed at {left:%H:%M:%SZ}; "
         f"{facts.known_good.name} is the last revision proven good"
         + "".join(f"; {name}: {c.because}" for name, c in compared.items() if c.is_regression),
     )

@@ -60,4 +60,4 @@ def suspects(facts: RevisionFacts) -> tuple[Suspect, ...]:
     """What differs from the last revision proven good."""
     if facts.current is None or facts.known_good is None or facts.since is None:
         return ()
-    return changes(facts.known_good, facts.current, facts.since)
+    return changes(facts.known_good, facts.current, facts.left_known_good or facts.since)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from firebreak.api.v1alpha1.aiservice import KnownGood, Revision
@@ -37,6 +37,8 @@ class RevisionFacts:
 
     current: Snapshot | None = None
     since: datetime | None = None
+    left_known_good: datetime | None = None
+    """When the known-good revision last stopped serving: `since`, or earlier when others have come and gone between."""
     history: tuple[Snapshot, ...] = ()
     known_good: Snapshot | None = None
     quarantined: frozenset[str] = field(default_factory=frozenset)
@@ -66,13 +68,45 @@ def label_of(template: str, values: Values) -> str:
             case "":
                 return value
             case "tag":
-                return value.rsplit("/", 1)[-1].partition("@")[0].partition(":")[2] or "latest"
+                return _tag(value)
             case "sha8":
                 return hashlib.sha256(value.encode()).hexdigest()[:8]
             case _:
                 raise ValueError(f"metricLabel.format: |{how} is neither |tag nor |sha8")
 
     return re.sub(r"\{([^{}]*)\}", fill, template)[:63]
+
+
+def _tag(image: str) -> str:
+    """The image's tag; of one that is pinned by its digest alone, the first twelve hex digits of that."""
+    named, _, pinned = image.rsplit("/", 1)[-1].partition("@")
+    return named.partition(":")[2] or pinned.rpartition(":")[2][:12] or "latest"
+
+
+def named(declared: Revision, history: tuple[Snapshot, ...]) -> tuple[Snapshot, ...]:
+    """The snapshots under the names that the declaration gives them now: its format may have changed since."""
+
+    def name(snapshot: Snapshot) -> str:
+        try:
+            return name_of(declared, snapshot.values)
+        except ValueError:
+            return snapshot.name
+
+    return tuple(replace(s, name=name(s)) for s in history)
+
+
+def confused(name: str, values: Values, history: tuple[Snapshot, ...]) -> str:
+    """Why a name is no name: the metrics could not tell these values from an earlier revision's. Empty when they can."""
+    alike = (s for s in history if s.name == name and s.values.keys() == values.keys())
+    for other in alike:
+        differ = [f for f in sorted(values) if values[f] != other.values[f]]
+        if differ:
+            return (
+                f"spec.revision.metricLabel.format gives {name} to two revisions that differ in "
+                f"{' and '.join(differ)}: name every field in it, for example {{{differ[0]}|sha8}}, as in the label "
+                f"that the service exports, or leave metricLabel out and have revisions told apart by time"
+            )
+    return ""
 
 
 def known_good_of(history: tuple[Snapshot, ...], declared: KnownGood, quarantined: frozenset[str]) -> Snapshot | None:

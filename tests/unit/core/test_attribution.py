@@ -1,16 +1,18 @@
 """Is the change the cause? By time, and by the numbers of the two revisions where they are clear."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 import pytest
-from tests.builders import T0, V1, revisions
+from tests.builders import T0, V1, a_snapshot, revisions
 
 from firebreak.core.attribution import Attributed, NotAttributed, attribution
 from firebreak.core.commands import Reason
 from firebreak.core.comparison import Comparison
 from firebreak.core.detectors.regression import before_after, side_by_side
 from firebreak.core.estimates import interval
+from firebreak.core.revision import RevisionFacts
 
 STEP = timedelta(minutes=1)
 ALLOWED = 0.05
@@ -43,6 +45,37 @@ def compared(
 def answer(**comparisons: Comparison) -> Attributed | NotAttributed:
     """What began just after v2 came, with these objectives breached."""
     return attribution(revisions(), T0, STEP, tuple(comparisons), comparisons)
+
+
+def after_a_third(onset_minutes: int, **marks: bool) -> Attributed | NotAttributed:
+    """v1 was good until T0, v2 served for twenty minutes, and v3 serves now."""
+    second = replace(a_snapshot("v2", seen=T0), **marks)
+    third = a_snapshot("v3", seen=T0 + timedelta(minutes=20))
+    facts = RevisionFacts(
+        current=third, since=third.first_seen, left_known_good=T0, history=(V1, second, third), known_good=V1
+    )
+    return attribution(facts, T0 + timedelta(minutes=onset_minutes), STEP)
+
+
+def test_a_deployment_after_the_bad_one_does_not_hide_it():
+    """It began under v2; v3 came before anybody could tell, and going back to v1 cures both."""
+    found = after_a_third(2)
+    assert isinstance(found, Attributed)
+    assert (found.known_good, f"changed at {T0:%H:%M:%SZ}" in found.because) == (V1, True)
+
+
+def test_what_began_under_the_known_good_revision_is_not_the_change():
+    """Going back to what it began with is no cure."""
+    found = after_a_third(-10)
+    assert isinstance(found, NotAttributed)
+    assert (found.reason, "when v1 still served" in found.because) == (Reason.CHANGE_AFTER_ONSET, True)
+
+
+def test_a_migration_on_the_way_back_is_not_crossed():
+    """The revision that serves may be gone back from; the one before it may not."""
+    found = after_a_third(2, rollbackable=False)
+    assert isinstance(found, NotAttributed)
+    assert (found.reason, "v2" in found.because) == (Reason.NOT_ROLLBACKABLE, True)
 
 
 def test_a_regression_is_attributed_with_its_numbers():

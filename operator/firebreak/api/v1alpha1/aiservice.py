@@ -460,6 +460,8 @@ class RevisionStatus(ApiModel):
     """The revision that a rollback would return to; empty while none is proven."""
     known_good_reason: Text = ""
     """Why it is the known-good one, or why there is none yet."""
+    left_known_good_at: Time | None = None
+    """When the known-good revision last stopped serving; empty while it serves."""
     quarantined: Annotated[tuple[RevisionId, ...], Field(max_length=64)] = ()
     """Revisions that must not come back."""
 

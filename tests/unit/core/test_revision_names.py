@@ -24,5 +24,5 @@ def test_the_tag_of_an_image(image: str, tag: str):
 
 def test_a_template_that_names_no_field_is_refused():
     """The message says which name is wrong."""
-    with pytest.raises(ValueError, match="names {modle}, which is not among"):
+    with pytest.raises(ValueError, match=r"names \{modle\}, which is not among"):
         label_of("{modle}", {"model": "qa:1"})

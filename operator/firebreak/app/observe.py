@@ -43,7 +43,9 @@ from firebreak.core.ports import Cluster
 from firebreak.core.problems import Problem
 from firebreak.core.proof import Question, question
 from firebreak.core.requests import contain_is_asked
+from firebreak.core.revision import RevisionFacts
 from firebreak.core.situation import Hold, Situation
+from firebreak.core.soak import soak_began
 from firebreak.core.steps import is_contained, under_way
 from firebreak.core.verdict import Finding, Health, RecoveryVerdict, Verdict
 
@@ -143,7 +145,7 @@ class Observer:
             objects={t: self._catalog.target(target_key(key.namespace, t)) for _, t in service.spec.targets()},
             effects=await self._effects(service, incident) if incident else {},
             drifts=await self._drifts(service, incident) if incident else {},
-            rollout=self._rollout(service) if incident and incident.status.remediating_since else None,
+            rollout=self._rollout(service) if incident or not _is_proven(revision) else None,
             fallbacks=await self._fallbacks(service, incident) if incident else {},
             # And as it is now, after all that was waited for: what forbids at either moment forbids.
             holds=tuple(dict.fromkeys((*holds, *self._holds(service, key)))),
@@ -231,13 +233,13 @@ class Observer:
 
     def _health(self, service: AIService, s: Situation, now: datetime) -> Mapping[str, Health]:
         """Only asked for while the revision that serves has still to prove itself."""
-        facts = s.revision
-        if facts.current is None or facts.since is None or facts.current.known_good_since or s.incident:
+        facts, began = s.revision, soak_began(s)
+        if facts.current is None or began is None or facts.current.known_good_since or s.incident:
             return {}
         labelled = service.spec.revision is not None and service.spec.revision.metric_label is not None
         revision = facts.current.name if labelled else None
         return {
-            o.name: self._sampler.health(_objective(s.service, o.name), facts.since, revision, now)
+            o.name: self._sampler.health(_objective(s.service, o.name), began, revision, now)
             for o in self._watched(service)
             if o.target is not None
         }
@@ -370,6 +372,10 @@ class Observer:
 
 def _words(ref: PolicyRef) -> str:
     return f"{ref.kind} {ref.name}"
+
+
+def _is_proven(facts: RevisionFacts) -> bool:
+    return facts.current is not None and facts.current.known_good_since is not None
 
 
 def _objective(key: ServiceKey, name: str) -> ObjectiveKey:

@@ -4,6 +4,7 @@ Made by adapters/kube/observers.py, read by `decide`.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias
 
 
@@ -12,6 +13,8 @@ class InForce:
     """It is so, and was seen to be so."""
 
     because: str
+    since: datetime | None = None
+    """Since when, where the cluster says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,4 +40,6 @@ def all_of(effects: tuple[Effect, ...]) -> Effect:
         for effect in effects:
             if isinstance(effect, kind):
                 return effect
-    return InForce(because="; ".join(dict.fromkeys(e.because for e in effects)) or "nothing to wait for")
+    moments = [e.since for e in effects if isinstance(e, InForce) and e.since is not None]
+    because = "; ".join(dict.fromkeys(e.because for e in effects)) or "nothing to wait for"
+    return InForce(because=because, since=max(moments, default=None))

@@ -88,7 +88,7 @@ def next_move(s: Situation, incident: AIIncident, now: datetime) -> Move:
         move = _by_itself(s, status, release, now)
     else:
         fix = _fix(s, incident, release)
-        move = Move(commands=(fix,)) if fix else _review_no_longer_needed(s, status, release, now)
+        move = _begin(s, fix, release, now) if fix else _review_no_longer_needed(s, status, release, now)
     return _unless_held(s, incident, move)
 
 
@@ -159,6 +159,23 @@ def _fix(s: Situation, incident: AIIncident, release: Release) -> BeginRemedy | 
             return BeginRemedy(on=when, revision="", reason=Reason.FIX_SEEN, because=words[:1024])
 
 
+def _begin(s: Situation, fix: BeginRemedy, release: Release, now: datetime) -> Move:
+    """The proof begins when the fix serves: until then every answer is one of the revision that it replaces."""
+    seen = s.revision.since or now
+    if fix.on is ReleaseWhen.NEW_REVISION and (waiting := _not_serving(s, seen + release.stable_for, now)):
+        return waiting
+    return Move(commands=(fix,))
+
+
+def _not_serving(s: Situation, late: datetime, now: datetime) -> Move | None:
+    """None while the pods are those that are declared; who is to be told of it, and when, while they are not."""
+    if not isinstance(s.rollout, Waiting | Failed):
+        return None
+    if isinstance(s.rollout, Waiting) and now < late:
+        return Move(wake_at=late)
+    return Move(concern=Concern(reason=Reason.NOT_IN_FORCE, because=f"the fix does not serve: {s.rollout.because}"))
+
+
 def _prove(s: Situation, incident: AIIncident, release: Release, now: datetime) -> Move:
     """Collect proof: at each share of traffic, or on the new revision that serves all of it already."""
     status = incident.status
@@ -167,20 +184,17 @@ def _prove(s: Situation, incident: AIIncident, release: Release, now: datetime) 
     gone = _proof_is_gone(s, incident)
     if gone:
         return _step_back(s, status, switch, failed=False, because=gone)
-    since = status.remediating_since
+    since, is_asked = status.remediating_since, release_is_asked(incident)
+    concerns_pods = bool(switch or status.remediated_revision) and not is_asked
+    awaited = _not_serving(s, since + release.stable_for, now) if concerns_pods else None
     if switch is not None:
         if is_drifted(switch):
             # Shares that someone else has set prove nothing, and are not ours to set: people have been asked.
             return Move()
         if switch.given_back == 0:
-            is_asked = release_is_asked(incident)
             # Users get the probe's answers too: what they are to judge must be what serves.
-            if isinstance(s.rollout, Waiting | Failed) and not is_asked:
-                late = since + release.stable_for
-                if isinstance(s.rollout, Waiting) and now < late:
-                    return Move(wake_at=late)
-                concern = Concern(reason=Reason.NOT_IN_FORCE, because=f"the fix does not serve: {s.rollout.because}")
-                return Move(concern=concern)
+            if awaited:
+                return awaited
             if not is_asked and now < since + release.stable_for:
                 return Move(wake_at=since + release.stable_for)
             return _give_back(switch, release.ramp[0], "the first share is the probe")
@@ -193,9 +207,11 @@ def _prove(s: Situation, incident: AIIncident, release: Release, now: datetime) 
     if switch is not None and (again := _bad_again(s, status, since)):
         # Not in the fix's own series, so what it replaces serves still: back, and the probe begins anew.
         return _step_back(s, status, switch, failed=False, because=again)
+    if awaited:
+        return awaited
     if now < since + release.stable_for:
         return Move(wake_at=since + release.stable_for)
-    told = release_is_asked(incident) and proof.of is ProofOf.NOTHING
+    told = is_asked and proof.of is ProofOf.NOTHING
     if proof.of is ProofOf.HELP or told:
         words = f"held for {format_duration(release.stable_for)}: {proof.because}"
         if told:

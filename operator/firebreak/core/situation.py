@@ -65,7 +65,7 @@ class Situation:
     drifts: Mapping[str, str] = field(default_factory=dict)
     """By action: what someone else has changed of what was in force, and who (core/drift.py)."""
     rollout: Effect | None = None
-    """While a fix is being proven: whether the workloads of the revision run what they are declared to."""
+    """While something is to be proven: whether the workloads of the revision run what they are declared to."""
     fallbacks: Mapping[str, Effect] = field(default_factory=dict)
     """By fallback: whether it could serve now."""
     holds: tuple[Hold, ...] = ()

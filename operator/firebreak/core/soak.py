@@ -13,6 +13,7 @@ from firebreak.api.v1alpha1.incident import Outcome
 from firebreak.api.v1alpha1.policy import ActionKind
 from firebreak.api.v1alpha1.quantities import format_duration
 from firebreak.core.commands import Command, Judge, OpenIncident
+from firebreak.core.observations import InForce
 from firebreak.core.revision import RevisionFacts, Snapshot
 from firebreak.core.situation import Situation
 from firebreak.core.verdict import Finding, Health
@@ -33,10 +34,21 @@ class NotYet:
     again_at: datetime | None = None
 
 
+def soak_began(s: Situation) -> datetime | None:
+    """Since when what serves speaks for itself: it was declared, its pods are the ones that answer, nothing was wrong."""
+    if s.revision.since is None:
+        return None
+    served = s.rollout.since if isinstance(s.rollout, InForce) else None
+    return max(m for m in (s.revision.since, served, s.last_resolved) if m is not None)
+
+
 def proof_of_revision(s: Situation, health: Mapping[str, Health], now: datetime) -> Proven | NotYet:
-    """Judge the revision that serves now, on its own series since it began to serve."""
-    facts, declared = s.revision, s.spec.revision
-    if facts.current is None or facts.since is None or declared is None:
+    """Judge the revision that serves now, on its own series since soak_began().
+
+    A revision whose pods never came up is not proven by those of the one before, and an incident begins the soak anew.
+    """
+    facts, declared, began = s.revision, s.spec.revision, soak_began(s)
+    if facts.current is None or began is None or declared is None:
         return NotYet(because=facts.problem or "no revision is declared")
     if facts.current.known_good_since is not None:
         return NotYet(because=f"{facts.current.name} is proven already")
@@ -44,10 +56,12 @@ def proof_of_revision(s: Situation, health: Mapping[str, Health], now: datetime)
         return NotYet(because=f"{facts.current.name} is excluded or quarantined")
     if s.incident is not None:
         return NotYet(because="an incident is open")
-    over = facts.since + declared.known_good.after
+    if s.rollout is not None and not isinstance(s.rollout, InForce):
+        return NotYet(because=f"{facts.current.name} does not serve yet: {s.rollout.because}")
+    over = began + declared.known_good.after
     if now < over:
         return NotYet(
-            because=f"{facts.current.name} has served since {facts.since:%Y-%m-%d %H:%M:%SZ}, "
+            because=f"{facts.current.name} has served well since {began:%Y-%m-%d %H:%M:%SZ}, "
             f"{format_duration(declared.known_good.after)} are asked for",
             again_at=over,
         )

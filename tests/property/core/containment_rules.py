@@ -30,6 +30,7 @@ from firebreak.core.commands import (
     AbandonRemedy,
     AskPeople,
     BeginClosing,
+    BeginRemedy,
     Command,
     Decision,
     Judge,
@@ -94,6 +95,9 @@ def broken_by_turn(setting: Setting, w: World, decision: Decision) -> Iterator[s
                 yield from _giving_back(setting, w, decision.commands, command)
             case BeginClosing(reason=reason):
                 yield from _an_end(setting, w, reason)
+            case BeginRemedy(on=ReleaseWhen.NEW_REVISION):
+                if w.rollout != "InForce":
+                    yield "a fix that does not serve begins to be proven"
             case Judge(outcome=Outcome.NOT_RECOVERED, action_id=action_id):
                 if not _is_in_force(w, action_id):
                     yield f"{action_id} is found not to help, and was never in force"
@@ -172,6 +176,8 @@ def _giving_back(setting: Setting, w: World, commands: tuple[Command, ...], comm
 def _an_end(setting: Setting, w: World, reason: Reason) -> Iterator[str]:
     assert w.status is not None
     if reason is Reason.FIX_PROVEN:
+        if w.rollout != "InForce" and w.status.remediated_revision and not _release_is_asked(w):
+            yield "the incident ends as fixed by a revision that does not serve"
         yield from _unproven(setting, w, "the incident ends as fixed")
     if reason is Reason.COVERAGE_BACK:
         if w.coverage == "Lost" or any(c.lost for c in w.status.coverage):

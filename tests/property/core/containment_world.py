@@ -224,7 +224,7 @@ def situation_of(setting: Setting, w: World) -> Situation:
         objects=objects_of(w.fields),
         effects={a.id: effect for a in awaited(status)},
         drifts=drifts_of(w),
-        rollout=_effect_of(w.rollout) if status.remediating_since else None,
+        rollout=_effect_of(w.rollout),
         fallbacks={f.name: ready for f in spec.fallbacks},
         holds=(Hold(reason=Reason.PAUSED, because="the installation is paused"),) if w.is_paused else (),
         breaker=Hold(reason=Reason.CIRCUIT_BREAKER, because="trip 1") if w.is_wave else None,

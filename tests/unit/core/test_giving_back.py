@@ -35,7 +35,7 @@ from tests.builders import (
 )
 
 from firebreak.api.v1alpha1.incident import ActionPhase
-from firebreak.core.commands import AbandonRemedy, BeginClosing, BeginRemedy, Reason, Retarget
+from firebreak.core.commands import AbandonRemedy, AskPeople, BeginClosing, BeginRemedy, Reason, Retarget
 from firebreak.core.decide import decide
 from firebreak.core.observations import Failed, InForce, Waiting
 from firebreak.core.record import landed, with_action
@@ -91,6 +91,22 @@ def test_going_back_by_hand_is_a_fix_where_nothing_was_rolled_back() -> None:
     """Traffic is away and someone reverts to the known-good revision: it is proven like any other."""
     s = replace(contained_by_switch(), revision=revisions(V1, since=FIXED))
     assert kinds(s, FIXED) == ["BeginRemedy"]
+
+
+@pytest.mark.parametrize("contained", [contained_by_rollback, contained_by_switch])
+def test_a_fix_whose_pods_never_come_up_is_not_proven_by_the_old_ones(contained: Any) -> None:
+    """The known-good revision's pods go on answering well; none of these answers is the fix's."""
+    s = replace(contained(), revision=revisions(V3, since=FIXED), rollout=Failed(because="ImagePullBackOff"))
+    decision = decide(now_saying(s, recoveries=GOOD), FIXED + STABLE)
+    (command,) = decision.commands
+    assert isinstance(command, AskPeople)
+    assert (command.reason, "ImagePullBackOff" in command.because) == (Reason.NOT_IN_FORCE, True)
+
+
+def test_a_fix_that_stops_serving_is_not_proven() -> None:
+    """Its pods are being replaced just when the proof would be there: it waits for them."""
+    s = replace(now_saying(with_fix(contained_by_rollback()), recoveries=GOOD), rollout=Waiting(because="1 of 3 pods"))
+    assert "BeginClosing" not in kinds(s, FIXED + STABLE)
 
 
 def test_users_are_not_sent_to_a_fix_that_does_not_serve() -> None:

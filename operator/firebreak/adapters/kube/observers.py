@@ -83,7 +83,9 @@ def rollout(deployment: KubeObject) -> Effect:
         return Waiting(because=f"{where}: {total - updated} pods of the old revision still run")
     if available < updated:
         return Waiting(because=f"{where}: {available} of {updated} pods are available")
-    return InForce(because=f"{where} is rolled out: {available} of {wanted} pods available")
+    words = f"{where} is rolled out: {available} of {wanted} pods available"
+    came = progressing.get("lastUpdateTime") if progressing.get("reason") == "NewReplicaSetAvailable" else None
+    return InForce(because=words, since=datetime.fromisoformat(came) if came else None)
 
 
 def reloaded(workload: KubeObject, source: KubeObject) -> Effect:

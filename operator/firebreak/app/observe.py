@@ -4,11 +4,13 @@ Asked by app/loop.py before each move. Of a service in good order it asks the cl
 an incident is open its targets are read live, since what is written next rests on what they hold.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from firebreak.adapters.kube.client import KubeClient
+import structlog
+
+from firebreak.adapters.kube.client import ClusterDenied, KubeClient
 from firebreak.adapters.kube.kinds import ENDPOINT_SLICE
 from firebreak.adapters.kube.observers import effect_of, fallback_ready, reloaded, rollout
 from firebreak.api.v1alpha1 import (
@@ -17,7 +19,7 @@ from firebreak.api.v1alpha1 import (
     ClusterContainmentPolicy,
     ContainmentPolicy,
 )
-from firebreak.api.v1alpha1.aiservice import Objective, workload_target
+from firebreak.api.v1alpha1.aiservice import Fallback, Objective, Route, workload_target
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatus, Phase
 from firebreak.api.v1alpha1.policy import ActionKind, ContainmentPolicySpec
 from firebreak.api.v1alpha1.references import PolicyKind, PolicyRef
@@ -38,8 +40,8 @@ from firebreak.core.field_writes import route_target, value_of
 from firebreak.core.freeze import problems_of_freeze
 from firebreak.core.memory import remembered
 from firebreak.core.objectives import ObjectiveKey, ServiceKey
-from firebreak.core.observations import Effect, InForce, Waiting, all_of
-from firebreak.core.ports import Cluster
+from firebreak.core.observations import Effect, Failed, InForce, Waiting, all_of
+from firebreak.core.ports import Cluster, KubeObject
 from firebreak.core.problems import Problem
 from firebreak.core.proof import Question, question
 from firebreak.core.requests import contain_is_asked
@@ -48,6 +50,8 @@ from firebreak.core.situation import Hold, Situation
 from firebreak.core.soak import soak_began
 from firebreak.core.steps import is_contained, under_way
 from firebreak.core.verdict import Finding, Health, RecoveryVerdict, Verdict
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +188,11 @@ class Observer:
         """What is written next rests on what the targets hold, so a cache will not do."""
         for target in dict.fromkeys(t for _, t in service.spec.targets()):
             key = target_key(service.metadata.namespace, target)
-            self._catalog.keep_target(key, await self._cluster.read(key))
+            try:
+                self._catalog.keep_target(key, await self._cluster.read(key))
+            except ClusterDenied as error:
+                # One target that may not be read keeps nobody from acting on the others; a write to it is refused.
+                log.warning("target_denied", kind=target.kind, name=target.name, error=str(error))
 
     async def _read_missing_targets(self, service: AIService) -> None:
         """The watch brings what changes; what stood there before the service named it has to be asked for once."""
@@ -282,6 +290,8 @@ class Observer:
         effects = [effect_of(wanted, live)]
         if action.kind is ActionKind.SWITCH_TRAFFIC and not action.given_back:
             effects.append(self._traffic_moved(service, action))
+        if action.kind is ActionKind.ROLL_BACK:
+            effects.append(self._rollout(service))
         return all_of(tuple(effects))
 
     def _rollout(self, service: AIService) -> Effect:
@@ -295,7 +305,7 @@ class Observer:
             if written is not None and field.reload:
                 reader = self._catalog.target(target_key(service.metadata.namespace, workload_target(field.reload)))
                 if reader is not None:
-                    effects.append(reloaded(reader, written))
+                    effects.append(reloaded(reader, written, field.path))
         return all_of(tuple(effects))
 
     def _traffic_moved(self, service: AIService, action: Action) -> Effect:
@@ -320,20 +330,24 @@ class Observer:
         routes = [
             (r, self._catalog.target(target_key(namespace, route_target(r)))) for r in service.spec.traffic.routes
         ]
-        found = {}
+        found: dict[str, Effect] = {}
         for fallback in service.spec.fallbacks:
-            backend = fallback.backend.name if fallback.backend else self._settings.responder_name
-            where = (
-                namespace if fallback.backend or not self._settings.responder else self._settings.responder.namespace
-            )
-            slices = await self._client.list(ENDPOINT_SLICE, where, labels=f"kubernetes.io/service-name={backend}")
-            workload = None
-            if fallback.readiness:
-                workload = await self._cluster.read(target_key(namespace, workload_target(fallback.readiness.workload)))
-            found[fallback.name] = fallback_ready(
-                fallback, backend=backend, routes=routes, slices=slices.items, workload=workload
-            )
+            try:
+                found[fallback.name] = await self._fallback(namespace, fallback, routes)
+            except ClusterDenied as error:
+                found[fallback.name] = Failed(because=f"it cannot be looked at: {error}")
         return found
+
+    async def _fallback(
+        self, namespace: str, fallback: Fallback, routes: Sequence[tuple[Route, KubeObject | None]]
+    ) -> Effect:
+        backend = fallback.backend.name if fallback.backend else self._settings.responder_name
+        where = namespace if fallback.backend or not self._settings.responder else self._settings.responder.namespace
+        slices = await self._client.list(ENDPOINT_SLICE, where, labels=f"kubernetes.io/service-name={backend}")
+        workload = None
+        if fallback.readiness:
+            workload = await self._cluster.read(target_key(namespace, workload_target(fallback.readiness.workload)))
+        return fallback_ready(fallback, backend=backend, routes=routes, slices=slices.items, workload=workload)
 
     def _holds(self, service: AIService, key: ServiceKey) -> tuple[Hold, ...]:
         holds = []

@@ -126,7 +126,7 @@ def _join(s: Situation, incident: AIIncident, now: datetime) -> Move:
         ]
         updated = UpdateEvidence(
             objectives=objectives,
-            exposure=Exposure(bad_answers=s.bad_answers, segments=s.worse_segments[:16]),
+            exposure=Exposure(bad_answers=s.bad_answers, segments=tuple(name[:256] for name in s.worse_segments[:16])),
             because="; ".join(told)[:1024],
             reason=Reason.OBJECTIVE_JOINED if any(o.breached for o in changed) else Reason.OBJECTIVE_MET,
         )

@@ -40,9 +40,11 @@ def inline(value: Held) -> FieldValue:
 def roll_back(s: Situation, to: Snapshot) -> tuple[FieldWrite, ...]:
     """All fields of the revision that differ from the known-good one, ConfigMaps first: pods that start then read them.
 
-    Where only ConfigMap fields moved, the declared workloads are restarted as well.
+    Where only ConfigMap fields moved, the declared workloads are restarted as well. What marks the restart is this
+    incident's alone: an annotation that stands there already would restart nothing.
     """
     assert s.spec.revision is not None
+    mark = (s.incident.metadata.uid or s.incident.metadata.name) if s.incident else str(s.incident_count)
     writes, restarts = [], {}
     for field in sorted(s.spec.revision.fields, key=lambda f: f.target.kind != "ConfigMap"):
         if field.name not in to.values:
@@ -70,7 +72,7 @@ def roll_back(s: Situation, to: Snapshot) -> tuple[FieldWrite, ...]:
     for target in restarts:
         if target not in replaced:
             held = _held(s, target, RESTART_PATH)
-            writes.append(_write(target, RESTART_PATH, inline(held), inline(f"{to.digest}-{s.incident_count}")))
+            writes.append(_write(target, RESTART_PATH, inline(held), inline(f"{to.digest}-{mark}")))
     return tuple(writes)
 
 

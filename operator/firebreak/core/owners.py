@@ -1,9 +1,11 @@
-"""Who set a field last, as far as metadata.managedFields tell?
+"""Who set a field last, and when, as far as metadata.managedFields tell?
 
-Asked by core/drift.py, so that whoever is woken knows whom to call: "argocd-controller (Apply)".
+Asked by core/drift.py, so that whoever is woken knows whom to call: "argocd-controller (Apply)"; and by
+adapters/kube/observers.py, which asks whether pods are newer than what they have read.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from firebreak.core.field_paths import FieldPath, Member
@@ -27,6 +29,13 @@ def owner_of(object_: KubeObject, path: FieldPath) -> str:
     how = latest.get("operation", "")
     subresource = latest.get("subresource")
     return f"{latest['manager']} ({how}{f' of {subresource}' if subresource else ''})"[:200]
+
+
+def written_at(object_: KubeObject, path: FieldPath) -> datetime | None:
+    """When the place was written last by whoever owns it, to the second; None when nothing tells."""
+    entries = object_["metadata"].get("managedFields") or ()
+    times = [e["time"] for e in entries if e.get("time") and _covers(e.get("fieldsV1") or {}, path)]
+    return max(map(datetime.fromisoformat, times), default=None)
 
 
 def _covers(fields: Mapping[str, Any], path: FieldPath) -> bool:

@@ -88,7 +88,9 @@ def _summary(command: OpenIncident) -> str:
     if command.coverage:
         what = f"{', '.join(c.name for c in command.coverage)} cannot be seen"
     changed = " and ".join(s.field for s in command.suspects)
-    return f"{command.severity} {command.category}: {what}" + (f"; suspect: {changed} changed" if changed else "")
+    return f"{command.severity} {command.category}: {what}"[:800] + (
+        f"; suspect: {changed} changed"[:224] if changed else ""
+    )
 
 
 def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIIncidentStatus:

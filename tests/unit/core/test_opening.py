@@ -18,6 +18,7 @@ from tests.builders import (
     met,
     opened,
     revisions,
+    settled,
     status_of,
     suspected,
 )
@@ -114,3 +115,18 @@ def test_a_record_that_was_not_begun_is_begun_after_a_restart() -> None:
 def test_there_are_no_suspects_without_a_known_good_revision() -> None:
     """What changed cannot be told without something to hold it against."""
     assert not status_of(opened(revision=revisions(V1, known_good=None))).suspects
+
+
+def test_words_that_are_too_long_are_cut_and_hold_nothing_up() -> None:
+    """Sixteen objectives with long names, and a segment of long labels: the incident is opened and contained."""
+    names = [f"objective-{'x' * 48}-{i}" for i in range(16)]
+    service = a_service(*(a_ratio(name=name) for name in names))
+    s = opened(*(a_verdict(name) for name in names), service=service)
+    assert len(status_of(s).summary) <= 1024
+    joined = replace(
+        s,
+        verdicts={name: met(name, at=at(minutes=1)) for name in names},
+        worse_segments=(f"feature={'x' * 200},locale={'y' * 200}",),
+    )
+    s = settled(joined, at(minutes=1))
+    assert [len(name) for name in status_of(s).exposure.segments] == [256]

@@ -83,6 +83,17 @@ def test_a_rollback_of_the_prompt_alone_restarts_its_readers() -> None:
     ]
 
 
+def test_the_mark_of_a_restart_is_the_incident_s_own() -> None:
+    """An earlier incident's annotation stands there still, and the same value would restart nothing."""
+    v2 = a_snapshot("v2", model=str(V1.values["model"]))
+    s = opened(policy=a_policy(ROLL_BACK), revision=revisions(v2, since=V2.first_seen), objects=a_cluster(v2))
+    assert s.incident is not None
+    declared = s.incident.metadata.model_copy(update={"name": "summarizer-declared-x7k2p"})
+    by_a_person = replace(s, incident=s.incident.model_copy(update={"metadata": declared}))
+    marks = {action_of(settled(each, T0), "RollBack").writes[-1].desired.value for each in (s, by_a_person)}
+    assert len(marks) == 2
+
+
 def test_a_switch_gives_the_fallback_the_weight_that_the_primary_had() -> None:
     """The fallback comes first, so that at no moment nobody answers."""
     s = settled(opened(policy=a_policy(TO_SMALL)), T0)

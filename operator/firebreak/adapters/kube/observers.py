@@ -13,6 +13,7 @@ from firebreak.api.v1alpha1.references import TargetRef
 from firebreak.core.autoscaling import FLOOR_PATHS, REPLICAS_PATH, scales
 from firebreak.core.field_paths import FieldPath, Found, find, same
 from firebreak.core.observations import Effect, Failed, InForce, Waiting, all_of
+from firebreak.core.owners import written_at
 from firebreak.core.ports import Absent, Held, KubeObject, Unmatched
 
 
@@ -88,13 +89,13 @@ def rollout(deployment: KubeObject) -> Effect:
     return InForce(because=words, since=datetime.fromisoformat(came) if came else None)
 
 
-def reloaded(workload: KubeObject, source: KubeObject) -> Effect:
-    """Whether a Deployment's newest rollout ended after the ConfigMap that it reads was last changed.
+def reloaded(workload: KubeObject, source: KubeObject, path: str) -> Effect:
+    """Whether a Deployment's newest rollout ended after this place of a ConfigMap that it reads was last written.
 
     A changed ConfigMap restarts nothing, so until then the pods answer with what they have read before. A Deployment
     without a progress deadline does not say when it was rolled out; then this is not known, and not asked for.
     """
-    changed = _data_changed(source)
+    changed = written_at(source, FieldPath.parse(path))
     progressing = _conditions(workload.get("status") or {}).get("Progressing")
     where = f"Deployment {workload['metadata']['name']}"
     if changed is None or progressing is None:
@@ -104,16 +105,6 @@ def reloaded(workload: KubeObject, source: KubeObject) -> Effect:
         restart = f"kubectl rollout restart deployment {workload['metadata']['name']}"
         return Waiting(because=f"{where} has not been restarted since {named}: {restart}")
     return rollout(workload)
-
-
-def _data_changed(config_map: KubeObject) -> datetime | None:
-    """When somebody last wrote its data, as the API server has noted it."""
-    noted = [
-        datetime.fromisoformat(entry["time"])
-        for entry in config_map["metadata"].get("managedFields") or ()
-        if "f:data" in entry.get("fieldsV1", {}) and entry.get("time")
-    ]
-    return max(noted, default=None)
 
 
 def scaled(deployment: KubeObject | None, at_least: int) -> Effect:

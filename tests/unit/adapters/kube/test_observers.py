@@ -145,9 +145,9 @@ def test_a_rollout_is_over_when_all_pods_are_new_and_available(deployment: Any, 
 def test_a_prompt_serves_once_the_pods_are_newer_than_it(deployment: Any, changed: str, kind: type[Effect], words: str):
     """Pods that have read the old text go on with it, however well their own rollout looks."""
     written = {"manager": "argocd", "time": f"2026-01-01T{changed}Z", "fieldsV1": {"f:data": {"f:system.txt": {}}}}
-    labelled = {"manager": "kubectl", "time": "2026-01-01T23:00:00Z", "fieldsV1": {"f:metadata": {}}}
-    prompt = {"kind": "ConfigMap", "metadata": {"name": "prompt", "managedFields": [labelled, written]}}
-    assert says(reloaded(deployment, prompt), kind, words)
+    other = {"manager": "kubectl", "time": "2026-01-01T23:00:00Z", "fieldsV1": {"f:data": {"f:limits.yaml": {}}}}
+    prompt = {"kind": "ConfigMap", "metadata": {"name": "prompt", "managedFields": [other, written]}}
+    assert says(reloaded(deployment, prompt, "$.data['system.txt']"), kind, words)
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,7 @@ class Loop:
             s = seen.situation
             revision = s.revision.current.name if s.revision.current else ""
             status = begun(first, s.policy, s.spec.containment.policy, s.spec.containment.mode, revision, now)
+            status = status.model_copy(update={"on_delete": s.spec.containment.on_delete})
         else:
             assert incident is not None, "only an incident can be recorded in"
             if any(isinstance(c, TakeStep) for c in commands):

@@ -24,6 +24,7 @@ from firebreak.cli.show import ago, clock, coloured, grid, lasted, when
 from firebreak.core.ladder import next_step
 from firebreak.core.opening import DETECTOR, OPENED_BY
 from firebreak.core.proof import active
+from firebreak.core.release import release_of
 
 
 def explanation(
@@ -165,7 +166,7 @@ def _next(incident: AIIncident, service: AIService | None) -> Iterable[Renderabl
             f"it is ending ({status.closing.reason}: {status.closing.message}); what can be given back is being given back"
         )
         return
-    release = status.policy.release if status.policy else Release()
+    release = release_of(status)
     if status.remediating_since is not None:
         about = f"revision {status.remediated_revision}" if status.remediated_revision else "the repair"
         shares = " → ".join(f"{p}%" for p in release.ramp)
@@ -175,6 +176,8 @@ def _next(incident: AIIncident, service: AIService | None) -> Iterable[Renderabl
             f"{about} is being proven since {clock(status.remediating_since)}: {format_duration(release.stable_for)}{ramp}"
         )
         return
+    if status.approval is not None:
+        yield Text(f"{verb} approve {where}   (approve {status.approval.request})")
     upcoming = next_step(status)
     pending = [
         a

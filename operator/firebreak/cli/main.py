@@ -19,7 +19,7 @@ app = typer.Typer(
 
 for command in (look.status, look.incidents, look.explain):
     app.command(rich_help_panel="Look")(command)
-for verb in (say.declare, say.ack, say.contain, say.release, say.resolve):
+for verb in (say.declare, say.ack, say.contain, say.approve, say.release, say.resolve):
     app.command(rich_help_panel="Say what is to happen in an incident")(verb)
 for switch in (control.pause, control.resume):
     app.command(rich_help_panel="Stop everything")(switch)

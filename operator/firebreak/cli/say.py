@@ -66,8 +66,23 @@ def ack(incident: IncidentName, namespace: Namespace = None, kubeconfig: Kubecon
 
 def contain(incident: IncidentName, namespace: Namespace = None, kubeconfig: Kubeconfig = None) -> None:
     """Take the next step of the ladder now, on your word instead of the metrics' evidence."""
-    said = "is told to take its next step; only pauses, suspensions and conflicts still hold it"
+    said = "is told to take its next step; only pauses, suspensions, conflicts and approvals still hold it"
     _ask(incident, _Request("contain", _contain_is_over), said, namespace, kubeconfig)
+
+
+def approve(incident: IncidentName, namespace: Namespace = None, kubeconfig: Kubeconfig = None) -> None:
+    """Approve the step that waits for it, in your own name. Counts for this step, on the evidence that there is now."""
+
+    async def command(session: Session) -> None:
+        found = await session.incident(incident)
+        name, asked = found.metadata.name, found.status.approval
+        if asked is None:
+            raise Refusal(f"{name} waits for no approval; see: kubectl firebreak explain {name}")
+        said = {"approval": {"request": asked.request, "by": await session.me()}}
+        accepted(await session.say(AIIncident, name, said), f"{asked.request} was not approved")
+        typer.echo(f"{asked.request} is approved; see: kubectl firebreak explain {name} -n {session.namespace}")
+
+    run(command, namespace=namespace, kubeconfig=kubeconfig)
 
 
 def release(incident: IncidentName, namespace: Namespace = None, kubeconfig: Kubeconfig = None) -> None:

@@ -86,6 +86,15 @@ class Session:
             raise Refusal(f"AIService {name} in namespace {self.namespace} has had no incident")
         return await self.get(AIIncident, name)
 
+    async def me(self) -> str:
+        """The user name under which the API server knows the caller."""
+        answer = await self.client.request(
+            "POST",
+            "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+            body={"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"},
+        )
+        return str(accepted(answer, "the API server does not say who you are")["status"]["userInfo"]["username"])
+
     async def say(self, model: type[Resource], name: str, spec: Mapping[str, Any]) -> Answer:
         """Change some fields of a spec; the rest stays."""
         return await self.client.request(

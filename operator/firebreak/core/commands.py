@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
+from firebreak.api.v1alpha1.aiservice import OnDelete
 from firebreak.api.v1alpha1.incident import (
     Action,
     BreachedObjective,
@@ -58,6 +59,9 @@ class Reason(StrEnum):
     NO_LONGER_HELPS = "NoLongerHelps"  # what was shown to help does not any more
     EVIDENCE_THIN = "EvidenceThin"  # cannot tell whether a step helped, or whether it is over
     LADDER_EXHAUSTED = "LadderExhausted"  # there is no further step
+    APPROVAL_REQUIRED = "ApprovalRequired"  # held: a step waits for a person's approval
+    APPROVAL_WITHDRAWN = "ApprovalWithdrawn"  # a step that waited for approval is not called for any more
+    ON_DELETE_CHANGED = "OnDeleteChanged"  # the service says what a deletion does with what is in force
     NO_LADDER = "NoLadder"  # the policy has none for this category
     POLICY_MISSING = "PolicyMissing"  # the service names a policy that does not exist
     POLICY_FOUND = "PolicyFound"  # the policy that was missing is there
@@ -240,6 +244,32 @@ class HearAgain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskApproval:
+    """A step is called for, and waits for a person's approval."""
+
+    step: str
+    because: str
+    reason: Reason = Reason.APPROVAL_REQUIRED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawApproval:
+    """The step is not called for any more: what was approved meanwhile counts for nothing."""
+
+    because: str
+    reason: Reason = Reason.APPROVAL_WITHDRAWN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteOnDelete:
+    """The service says what becomes of what is in force when the incident or the service itself is deleted."""
+
+    on_delete: OnDelete
+    because: str
+    reason: Reason = Reason.ON_DELETE_CHANGED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoteHold:
     """What holds the next move, in words for the incident's condition; no message: nothing does any more."""
 
@@ -280,6 +310,7 @@ class BeginClosing:
     reason: Reason
     because: str
     lift_quarantine: bool = False
+    leave: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,6 +337,9 @@ Command: TypeAlias = (
     | BeginRemedy
     | AbandonRemedy
     | HearAgain
+    | AskApproval
+    | WithdrawApproval
+    | NoteOnDelete
     | NoteHold
     | AskPeople
     | KeepAsking

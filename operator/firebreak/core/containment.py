@@ -10,7 +10,7 @@ from datetime import datetime
 from firebreak.api.v1alpha1.aiservice import Mode
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncident, AIIncidentStatus, Outcome
 from firebreak.api.v1alpha1.policy import Step
-from firebreak.core import ladder
+from firebreak.core import approval, ladder
 from firebreak.core.commands import Concern, Move, Reason, SkipStep, TakeStep
 from firebreak.core.drift import drifted_since
 from firebreak.core.evidence import TIER_OF, declared_of, strongest
@@ -64,9 +64,16 @@ def advance(s: Situation, incident: AIIncident, now: datetime) -> Move:
         words = f"mode is Observe; with Enforce {in_words(would)} would follow now: {planned.because}"[:1024]
         said = SkipStep(action=would, reason=Reason.OBSERVING, because=words, on_request=on_request)
         return Move(commands=(said,))
+    approved = ""
+    if changes_answers(step.action) and approval.is_required(status):
+        intended = _action(status, number, step, ActionPhase.INTENDED, planned, Reason.APPROVAL_REQUIRED, now)
+        waits = approval.awaited(incident, intended.id, in_words(intended), planned.because)
+        if waits is not None:
+            return waits
+        approved = f"approved by {incident.spec.approval.by}; " if incident.spec.approval else ""
     reason = _why(s, status, step)
     taken = _action(status, number, step, ActionPhase.INTENDED, planned, reason, now)
-    words = f"{in_words(taken)}: {planned.because}"[:1024]
+    words = f"{in_words(taken)}: {approved}{planned.because}"[:1024]
     return Move(commands=(TakeStep(action=taken, reason=reason, because=words, on_request=on_request),))
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncident, Exposure, Phase
 from firebreak.api.v1alpha1.policy import ActionKind
-from firebreak.core import blindness, containment, judging, release, requests
+from firebreak.core import approval, blindness, containment, judging, release, requests
 from firebreak.core.commands import (
     AdoptPolicy,
     BeginClosing,
@@ -20,6 +20,7 @@ from firebreak.core.commands import (
     Concern,
     Decision,
     Move,
+    NoteOnDelete,
     Reason,
     SeeDrift,
     SeeGivenBack,
@@ -55,7 +56,7 @@ def decide(s: Situation, now: datetime) -> Decision:
         _blocked(incident),
         _see(s, incident),
         judging.judge(s, incident, now),
-        containment.advance(s, incident, now),
+        approval.kept_up(incident, containment.advance(s, incident, now)),
         release.next_move(s, incident, now),
         _back_or_failed(s, incident),
     )
@@ -68,7 +69,9 @@ def without_service(incident: AIIncident, now: datetime) -> Decision:
         return Decision()
     if incident.status.detected_at is None or incident.status.closing is None:
         because = f"AIService {incident.spec.service} does not exist: nothing is watched any more"
-        return Decision(commands=(BeginClosing(reason=Reason.SERVICE_GONE, because=because),))
+        leave = requests.is_left(incident)
+        because += ", and what is in force stays" if leave else ""
+        return Decision(commands=(BeginClosing(reason=Reason.SERVICE_GONE, because=because, leave=leave),))
     return _first_that_acts((_blocked(incident), release.close(incident.status, now)), incident, now)
 
 
@@ -102,6 +105,10 @@ def _classify(s: Situation, incident: AIIncident) -> Move:
             because=f"{ref.kind} {ref.name} is there now",
         )
         return Move(commands=(adopted,))
+    if status.on_delete is not s.spec.containment.on_delete:
+        on_delete = s.spec.containment.on_delete
+        words = f"the service says spec.containment.onDelete: {on_delete}"
+        return Move(commands=(NoteOnDelete(on_delete=on_delete, because=words),))
     if said is None or said == status.severity:
         return Move()
     switched = SwitchLadder(

@@ -12,6 +12,7 @@ from firebreak.api.v1alpha1.incident import (
     Action,
     ActionPhase,
     AIIncidentStatus,
+    ApprovalAsked,
     Asked,
     Closing,
     FieldWrite,
@@ -26,6 +27,7 @@ from firebreak.api.v1alpha1.references import PolicyRef
 from firebreak.core.commands import (
     AbandonRemedy,
     AdoptPolicy,
+    AskApproval,
     AskPeople,
     BeginClosing,
     BeginRemedy,
@@ -34,6 +36,7 @@ from firebreak.core.commands import (
     Judge,
     KeepAsking,
     NoteHold,
+    NoteOnDelete,
     OpenIncident,
     Reason,
     Resolve,
@@ -47,6 +50,7 @@ from firebreak.core.commands import (
     TakeStep,
     UpdateCoverage,
     UpdateEvidence,
+    WithdrawApproval,
 )
 from firebreak.core.paging import PAGE_EVERY
 from firebreak.core.proof import ACTIVE
@@ -118,6 +122,8 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
             changes = {"actions": (*others, command.action)}
             if command.on_request:
                 changes["contain_followed"] = True
+            if isinstance(command, TakeStep):
+                changes["approval"] = None
         case SeeInForce():
             if _action(status, command.action_id).phase is ActionPhase.IN_FORCE:
                 return status
@@ -192,6 +198,16 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
         case HearAgain():
             heard = tuple(sign for sign in status.refuted if sign not in command.refuted)
             changes = {"refuted": heard, "contain_followed": status.contain_followed and not command.contain}
+        case AskApproval():
+            if status.approval is not None and status.approval.step == command.step:
+                return status
+            number = status.approvals_asked + 1
+            asked_for = ApprovalAsked(request=f"{command.step}.{number}", step=command.step, since=now)
+            changes = {"approval": asked_for, "approvals_asked": number}
+        case WithdrawApproval():
+            changes = {"approval": None}
+        case NoteOnDelete():
+            changes = {"on_delete": command.on_delete}
         case NoteHold():
             changes = {"held": _held(status.held, command, now)}
         case AskPeople():
@@ -213,9 +229,13 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
             if status.closing is not None:
                 return status
             closing = Closing(
-                at=now, reason=command.reason, message=command.because, lift_quarantine=command.lift_quarantine
+                at=now,
+                reason=command.reason,
+                message=command.because,
+                lift_quarantine=command.lift_quarantine,
+                leave=command.leave,
             )
-            changes = {"closing": closing, "page": None, "held": None}
+            changes = {"closing": closing, "page": None, "held": None, "approval": None}
         case Resolve():
             kept = tuple(
                 a.model_copy(update={"phase": ActionPhase.KEPT, "ended_at": now}) if a.phase in ACTIVE else a

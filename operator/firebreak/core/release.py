@@ -48,7 +48,7 @@ def close(status: AIIncidentStatus, now: datetime) -> Move:
     """
     assert status.closing is not None
     undo = [a for a in _reversible(status) if a.phase is not ActionPhase.UNDOING]
-    if undo:
+    if undo and not status.closing.leave:
         return Move(commands=tuple(_undo(a, status.closing.message) for a in undo))
     owed = [a for a in status.actions if a.phase in (ActionPhase.UNDOING, ActionPhase.INTENDED)]
     if owed:
@@ -57,6 +57,8 @@ def close(status: AIIncidentStatus, now: datetime) -> Move:
         concern = Concern(reason=Reason.NOT_IN_FORCE, because=words)
         return Move(wake_at=late) if now < late else Move(concern=concern)
     over = "the incident is over, and nothing is left to give back"
+    if status.closing.leave:
+        over = "the incident is over, and what is in force stays as it is"
     return Move(commands=(Resolve(reason=Reason(status.closing.reason), because=over),))
 
 
@@ -76,10 +78,18 @@ def _undo(action: Action, because: str) -> Command:
     )
 
 
+def release_of(status: AIIncidentStatus) -> Release:
+    """How this incident's control is given back: the ladder in use may say when."""
+    if status.policy is None:
+        return Release()
+    own = status.policy.ladders[status.ladder].release if status.ladder is not None else None
+    return status.policy.release if own is None else status.policy.release.model_copy(update={"when": own.when})
+
+
 def next_move(s: Situation, incident: AIIncident, now: datetime) -> Move:
     """The next move on the way back."""
     status = incident.status
-    release = status.policy.release if status.policy else Release()
+    release = release_of(status)
     if under_way(status):
         return Move()
     if status.remediating_since is not None:

@@ -4,6 +4,7 @@ Asked by `decide`. A request is a field that stays set, so the record says when 
 counts once, and again only after it was unset in between.
 """
 
+from firebreak.api.v1alpha1.aiservice import OnDelete
 from firebreak.api.v1alpha1.incident import AIIncident, Resolution
 from firebreak.api.v1alpha1.policy import ReleaseWhen
 from firebreak.core.commands import BeginClosing, HearAgain, Move, Reason
@@ -34,8 +35,14 @@ def resolution(incident: AIIncident) -> Move:
         case None:
             if incident.metadata.deletion_timestamp is None:
                 return Move()
-            because = "the incident was deleted"
-            return Move(commands=(BeginClosing(reason=Reason.REQUESTED_BY_PERSON, because=because),))
+            leave = is_left(incident)
+            because = "the incident was deleted" + (", and what is in force stays" if leave else "")
+            return Move(commands=(BeginClosing(reason=Reason.REQUESTED_BY_PERSON, because=because, leave=leave),))
+
+
+def is_left(incident: AIIncident) -> bool:
+    """Whether a deletion leaves what is in force as it is; the incident's own word goes before its service's."""
+    return (incident.spec.on_delete or incident.status.on_delete) is OnDelete.LEAVE
 
 
 def heard_again(s: Situation, incident: AIIncident) -> Move:

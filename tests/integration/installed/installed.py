@@ -203,6 +203,7 @@ _POLICY_SPEC: Manifest = {
     "ladders": [
         {
             "when": {"categories": ["PolicyViolation"]},
+            "release": {"when": "Person"},
             "steps": [{"action": "SwitchTraffic", "fallback": {"role": "Static"}, "verifyWithin": "1m"}],
         },
         {
@@ -222,6 +223,7 @@ _POLICY_SPEC: Manifest = {
             {"cron": "*/20,55 0-4/2 1,15 nov-DEC 1-5", "duration": "10m"},
         ],
     },
+    "approval": {"P3": "Required"},
     "release": {"when": "NewRevision", "stableFor": "30m", "ramp": [10, 50, 100]},
 }
 POLICY = a("ContainmentPolicy", _POLICY_SPEC)

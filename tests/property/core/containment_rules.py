@@ -136,6 +136,10 @@ def _a_step(setting: Setting, w: World, action: Action) -> Iterator[str]:
     free = w.said.contain or _is_counted_p1(setting, w) or not changes_answers(action.kind)
     if is_frozen(setting, w) and not free:
         yield f"{action.kind} is taken in a freeze"
+    if setting.needs_approval and changes_answers(action.kind):
+        wish, word = w.status.approval, w.said.approval
+        if wish is None or word is None or (wish.step, wish.request) != (action.id, word.request):
+            yield f"{action.kind} is taken without approval"
     if w.is_wave and not free:
         yield f"{action.kind} is taken while the circuit breaker holds"
     first = not any(changes_answers(a.kind) and a.writes and a.phase != "WouldDo" for a in w.status.actions)
@@ -230,6 +234,8 @@ def _is_in_force(w: World, action_id: str) -> bool:
 def _a_resolution(setting: Setting, w: World) -> Iterator[str]:
     """At the end nothing of what can be given back is left, and no rollback is left half done."""
     assert w.status is not None
+    if w.status.closing is not None and w.status.closing.leave:
+        return
     normal = fields_of(V2)
     over = (ActionPhase.UNDONE, ActionPhase.SKIPPED, ActionPhase.WOULD_DO)
     for action in w.status.actions:

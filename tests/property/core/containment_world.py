@@ -98,6 +98,8 @@ class Setting:
     spec: AIServiceSpec = field(default_factory=lambda: a_service().spec)
     policy: ContainmentPolicySpec | None = field(default_factory=a_policy)
     known_good: Snapshot | None = V1
+    needs_approval: bool = False
+    """Whether the policy wants each step approved, said once more in the tests' own words."""
     freeze_ends: datetime | None = None
     """Until when the policy's freeze lasts, said once more in the tests' own words."""
     remembers_pages: bool = True
@@ -430,11 +432,12 @@ def state_key(setting: Setting, w: World) -> object:
         (setting.freeze_ends - w.now) // TICK if setting.freeze_ends and is_frozen(setting, w) else None,
         w.changed_at > T0 + timedelta(seconds=90),
         tuple((w.now - p.at >= timedelta(days=1), age(p.ended_at)) for p in w.past),
-        _record_key(w.status, w.said.acknowledged, age) if w.status else None,
+        _record_key(w.status, w.said, age) if w.status else None,
     )
 
 
-def _record_key(status: AIIncidentStatus, acknowledged: bool, age: Any) -> object:
+def _record_key(status: AIIncidentStatus, said: AIIncidentSpec, age: Any) -> object:
+    acknowledged = said.acknowledged
     under_way = [a for a in status.actions if a.outcome == "Pending"]
     return (
         status.mode,
@@ -455,6 +458,10 @@ def _record_key(status: AIIncidentStatus, acknowledged: bool, age: Any) -> objec
         status.resolved_at is not None,
         status.page.reason if status.page else None,
         status.held.reason if status.held else None,
+        (status.approval.step, said.approval is not None and said.approval.request == status.approval.request)
+        if status.approval
+        else None,
+        status.on_delete,
         tuple(sorted((a.reason, None if acknowledged else age(a.at)) for a in status.asked)),
         tuple((o.name, o.tier, o.breached, age(o.cleared_at)) for o in status.objectives),
         tuple((c.name, c.lost, age(c.back_at)) for c in status.coverage),

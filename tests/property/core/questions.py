@@ -28,6 +28,7 @@ from tests.builders import (
 from tests.property.core.containment_world import Setting, World
 from tests.property.core.model_search import Event, Events, all_of
 from tests.property.core.surroundings import (
+    approvals,
     coverages,
     deployments,
     effects,
@@ -217,6 +218,25 @@ def small_cases() -> dict[str, Case]:
             resolutions,
             setting=replace(counted, policy=quick_policy(ladders=LADDERS, severity=P1), freeze_ends=None),
             is_wave=True,
+        ),
+        "steps wait for approval": a_case(
+            _TWO_WAYS,
+            _IN_FORCE,
+            folds("NotHelped"),
+            approvals,
+            setting=Setting(
+                policy=quick_policy(BACK, SMALL, approval={"P3": "Required"}),
+                needs_approval=True,
+                remembers_pages=False,
+            ),
+            must_end=False,
+        ),
+        "the service goes, and what is in force stays": a_case(
+            _EFFECTS,
+            the_service_goes,
+            _REFUSALS,
+            policy=small,
+            said=AIIncidentSpec(service=KEY.name, acknowledged=True, on_delete="Leave"),
         ),
         "nobody has the pager": a_case(
             evidence("Confirmed", "Error"),

@@ -18,7 +18,7 @@ from tests.property.core.containment_world import (
 )
 from tests.property.core.model_search import Event, Events
 
-from firebreak.api.v1alpha1.incident import Resolution
+from firebreak.api.v1alpha1.incident import ApprovalGiven, Resolution
 from firebreak.core.drift import is_drifted
 from firebreak.core.field_writes import value_of
 from firebreak.core.revision import Snapshot
@@ -95,6 +95,15 @@ def person(**fields: tuple[Any, ...]) -> Events:
                     yield f"person: {name}={value}", replace(w, said=said)
 
     return events
+
+
+def approvals(w: World) -> Iterator[Event]:
+    """A person approves what is asked for now; it stays said when it is asked for no longer."""
+    if w.status is None or w.status.approval is None:
+        return
+    given = ApprovalGiven(request=w.status.approval.request, by="sre")
+    if w.said.approval != given:
+        yield f"approved: {given.request}", replace(w, said=w.said.model_copy(update={"approval": given}))
 
 
 def resolutions(w: World) -> Iterator[Event]:

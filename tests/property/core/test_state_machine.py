@@ -48,6 +48,14 @@ def paused_or_not(setting: Setting, w: World) -> Decision:
     return decided(setting, replace(w, is_paused=False))
 
 
+def approved_for_ever(setting: Setting, w: World) -> Decision:
+    """Whoever has approved once is taken to approve of everything."""
+    if w.status is None or w.status.approval is None or w.said.approval is None:
+        return decided(setting, w)
+    request = w.status.approval.model_copy(update={"request": w.said.approval.request})
+    return decided(setting, replace(w, status=w.status.model_copy(update={"approval": request})))
+
+
 def in_a_wave_or_not(setting: Setting, w: World) -> Decision:
     """The circuit breaker is not looked at."""
     return decided(setting, replace(w, is_wave=False))
@@ -94,6 +102,7 @@ def unseen(setting: Setting, w: World) -> Decision:
 WRONG = {
     "on a guess": (on_a_guess, "a rollback, and a fix for it", "is taken on"),
     "paused or not": (paused_or_not, "it is paused", "while everything is paused"),
+    "approved for ever": (approved_for_ever, "steps wait for approval", "without approval"),
     "in a wave or not": (in_a_wave_or_not, "the circuit breaker has tripped", "circuit breaker holds"),
     "frozen or not": (frozen_or_not, "in a freeze", "in a freeze"),
     "unseen": (unseen, "a judge that stops in the middle", "is taken on"),

@@ -16,6 +16,7 @@ from tests.builders import (
     V4,
     a_gauge,
     a_policy,
+    a_ratio,
     a_recovery,
     a_service,
     a_verdict,
@@ -35,6 +36,7 @@ from tests.builders import (
 )
 
 from firebreak.api.v1alpha1.incident import ActionPhase
+from firebreak.api.v1alpha1.policy import ReleaseWhen
 from firebreak.core.commands import AbandonRemedy, AskPeople, BeginClosing, BeginRemedy, Reason, Retarget
 from firebreak.core.decide import decide
 from firebreak.core.observations import Failed, InForce, Waiting
@@ -283,3 +285,20 @@ def test_evidence_that_is_gone_ends_nothing() -> None:
     s = settled(now_saying(s, met()), at(minutes=5))
     s = settled(now_saying(s, a_verdict(finding=a_verdict().finding.ERROR)), at(hours=1))
     assert status_of(s).closing is None
+
+
+@pytest.mark.parametrize(
+    ("objective", "remedy"), [("freshness", ReleaseWhen.GAUGE_RECOVERED), ("groundedness", ReleaseWhen.NEW_REVISION)]
+)
+def test_each_ladder_may_have_its_own_proof(objective: str, remedy: ReleaseWhen) -> None:
+    """Of one service: the pipeline's incident ends by its gauge, the answers' by a new revision."""
+    service = a_service(a_ratio(), a_gauge("freshness"))
+    pipeline = {"when": {"categories": ["Pipeline"]}, "release": {"when": "GaugeRecovered"}, "steps": [NO_DATES]}
+    policy = a_policy(ladders=[pipeline, {"steps": [NO_DATES]}])
+    s = settled(opened(a_verdict(objective), service=service, policy=policy), at())
+    contained = in_force(s, "DisableFeature", at(minutes=1))
+    s = now_saying(contained, a_verdict(objective), recoveries=(a_recovery(objective),))
+    s = carried_out(s, decide(s, at(minutes=2)), at(minutes=2))
+    s = replace(now_saying(s, met(objective)), revision=revisions(V3, since=at(minutes=3)))
+    begun = settled(s, at(minutes=4))
+    assert status_of(begun).remediating_on is remedy

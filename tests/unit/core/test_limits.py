@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from tests.builders import (
     REVIEW_STEP,
     ROLL_BACK,
@@ -14,6 +15,7 @@ from tests.builders import (
     action_of,
     an_incident,
     at,
+    carried_out,
     contained_by_switch,
     met,
     now_saying,
@@ -24,9 +26,9 @@ from tests.builders import (
     suspected,
 )
 
-from firebreak.api.v1alpha1.aiservice import Mode
+from firebreak.api.v1alpha1.aiservice import Mode, OnDelete
 from firebreak.api.v1alpha1.incident import ActionPhase, AIIncidentStatus, Phase
-from firebreak.core.commands import BeginClosing, NoteHold, Reason
+from firebreak.core.commands import BeginClosing, NoteHold, Reason, Retarget
 from firebreak.core.decide import decide, without_service
 from firebreak.core.field_writes import contained_again, given_back, ours, undone
 from firebreak.core.record import landed
@@ -165,3 +167,29 @@ def test_a_hold_that_ends_is_followed_at_once() -> None:
     s = settled(replace(s, holds=()), T0 + timedelta(minutes=1))
     assert action_of(s, "RollBack").phase is ActionPhase.INTENDED
     assert status_of(s).page is None
+
+
+@pytest.mark.parametrize(("own", "of_service"), [("Leave", "Restore"), (None, "Leave")])
+def test_what_is_in_force_stays_where_a_deletion_is_to_leave_it(own: str | None, of_service: str) -> None:
+    """The incident's own word goes before its service's; the weights stay, and the record says so."""
+    s = contained_by_switch(service=a_service(containment={"policy": {"name": "p"}, "onDelete": of_service}))
+    s = settled(said(settled(s, at(minutes=3)), on_delete=OnDelete(own) if own else None), at(minutes=4))
+    assert s.incident is not None
+    for moment in (at(minutes=5), at(minutes=6)):
+        s = carried_out(s, without_service(s.incident, moment), moment)
+        assert s.incident is not None
+    assert status_of(s).phase is Phase.RESOLVED
+    assert action_of(s, "SwitchTraffic").phase is ActionPhase.KEPT
+    assert "what is in force stays" in status_of(s).timeline[-1].message
+
+
+def test_a_deletion_gives_back_unless_it_is_said_otherwise() -> None:
+    """The service says Leave, this incident Restore."""
+    s = contained_by_switch(service=a_service(containment={"policy": {"name": "p"}, "onDelete": "Leave"}))
+    s = said(settled(s, at(minutes=3)), on_delete=OnDelete.RESTORE)
+    assert s.incident is not None
+    s = carried_out(s, without_service(s.incident, at(minutes=4)), at(minutes=4))
+    assert s.incident is not None
+    (command,) = without_service(s.incident, at(minutes=5)).commands
+    assert isinstance(command, Retarget)
+    assert command.undo

@@ -347,6 +347,13 @@ class Mode(StrEnum):
     ENFORCE = "Enforce"
 
 
+class OnDelete(StrEnum):
+    """What becomes of what is in force when an incident or its service is deleted."""
+
+    RESTORE = "Restore"
+    LEAVE = "Leave"
+
+
 class ContainmentRef(ApiModel):
     """Which policy contains this service's incidents, and whether it acts."""
 
@@ -354,6 +361,9 @@ class ContainmentRef(ApiModel):
     """The containment policy."""
     mode: Mode = Mode.OBSERVE
     """Observe (default): say what would be done. Enforce: do it."""
+    on_delete: OnDelete = OnDelete.RESTORE
+    """What becomes of what is in force when this service or its open incident is deleted. Restore (default): it is given
+    back first. Leave: it stays as it is. An incident's spec.onDelete goes before it."""
 
 
 class AIServiceSpec(ApiModel):

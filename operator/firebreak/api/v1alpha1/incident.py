@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from firebreak.api.v1alpha1.aiservice import Category, Mode, RevisionId
+from firebreak.api.v1alpha1.aiservice import Category, Mode, OnDelete, RevisionId
 from firebreak.api.v1alpha1.model import (
     AGE,
     ApiModel,
@@ -36,6 +36,15 @@ class Resolution(StrEnum):
 
     KNOWN_GOOD_ACCEPTED = "KnownGoodAccepted"
     FALSE_ALARM = "FalseAlarm"
+
+
+class ApprovalGiven(ApiModel):
+    """A person's approval of one step."""
+
+    request: Annotated[str, Field(min_length=1, max_length=96)]
+    """What is approved: status.approval.request, which names one step of this incident, once."""
+    by: Annotated[str, Field(min_length=1, max_length=512)]
+    """Who approves: one's own user name, which admission compares."""
 
 
 class AIIncidentSpec(ApiModel):
@@ -67,6 +76,11 @@ class AIIncidentSpec(ApiModel):
     release: bool = False
     """Give back now, by the policy's ramp, without waiting for the policy's proof. What turns out to be bad still is
     contained again; to try once more set it to false and to true again."""
+    approval: ApprovalGiven | None = None
+    """Take the step that status.approval asks for, if the evidence for it is still there."""
+    on_delete: OnDelete | None = None
+    """What becomes of what is in force when this incident or its service is deleted. Restore: it is given back first.
+    Leave: it stays as it is. Left out: as the service's containment.onDelete says."""
     resolution: Resolution | None = None
     """Either gives back all that can be given back, and ends the incident. KnownGoodAccepted: the known-good revision
     stays, the bad one stays out. FalseAlarm: the quarantine is lifted too, so that you can deploy the revision again."""
@@ -269,6 +283,17 @@ class Held(ApiModel):
     """What is held, why, and what ends that."""
 
 
+class ApprovalAsked(ApiModel):
+    """The step that waits for a person's approval."""
+
+    request: Annotated[str, Field(max_length=96)]
+    """What spec.approval.request must say; another one is asked with another name, also for the same step."""
+    step: Annotated[str, Field(max_length=63)]
+    """The id of the step's action."""
+    since: Time
+    """Since when."""
+
+
 class Asked(ApiModel):
     """When something was last asked of people."""
 
@@ -289,6 +314,8 @@ class Closing(ApiModel):
     """Why, in words."""
     lift_quarantine: bool = False
     """Whether the bad revision may come back."""
+    leave: bool = False
+    """Whether what is in force stays as it is, instead of being given back."""
 
 
 class Exposure(ApiModel):
@@ -359,6 +386,12 @@ class AIIncidentStatus(ApiModel):
     """Why it is ending."""
     held: Held | None = None
     """What keeps the next move from being made; empty while nothing does."""
+    approval: ApprovalAsked | None = None
+    """The step that waits for a person's approval; withdrawn when the evidence for it goes away."""
+    approvals_asked: int = 0
+    """How often an approval was asked for: numbers the requests."""
+    on_delete: OnDelete = OnDelete.RESTORE
+    """What the service said last of what becomes of what is in force when the incident or its service is deleted."""
     page: Page | None = None
     """What people are asked to do."""
     asked: Annotated[tuple[Asked, ...], Field(max_length=32, json_schema_extra=list_map("reason"))] = ()

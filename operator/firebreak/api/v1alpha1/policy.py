@@ -92,6 +92,21 @@ class Step(ApiModel):
     """Within this time the step must be in force and shown to help; else the next one follows, or people are asked."""
 
 
+class ReleaseWhen(StrEnum):
+    """What proves that control can be given back."""
+
+    NEW_REVISION = "NewRevision"
+    GAUGE_RECOVERED = "GaugeRecovered"
+    PERSON = "Person"
+
+
+class LadderRelease(ApiModel):
+    """How control is given back after the steps of one ladder."""
+
+    when: ReleaseWhen
+    """NewRevision, GaugeRecovered or Person, instead of the policy's release.when."""
+
+
 class Ladder(ApiModel):
     """Steps for some incidents, in order."""
 
@@ -106,6 +121,8 @@ class Ladder(ApiModel):
 
     when: When | None = None
     """Which incidents; left out: all."""
+    release: LadderRelease | None = None
+    """What begins the way back for these incidents; left out: as the policy's release says."""
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=8)]
     """Each is verified before the next is needed."""
 
@@ -163,14 +180,6 @@ class Guardrails(ApiModel):
     (detector Count) and what a person asks for go ahead; so does giving back."""
 
 
-class ReleaseWhen(StrEnum):
-    """What proves that control can be given back."""
-
-    NEW_REVISION = "NewRevision"
-    GAUGE_RECOVERED = "GaugeRecovered"
-    PERSON = "Person"
-
-
 class Release(ApiModel):
     """How control is given back."""
 
@@ -197,6 +206,38 @@ class Release(ApiModel):
     """Shares of traffic given back, in percent; the first is the probe. Default 10, 50, 100."""
 
 
+class Approval(StrEnum):
+    """Whether Firebreak takes steps by itself."""
+
+    AUTOMATIC = "Automatic"
+    REQUIRED = "Required"
+
+
+class Approvals(ApiModel):
+    """Whether steps that change what users get wait for a person's approval, by severity."""
+
+    p1: Annotated[Approval, Field(alias="P1")] = Approval.AUTOMATIC
+    """Automatic (default) or Required."""
+    p2: Annotated[Approval, Field(alias="P2")] = Approval.AUTOMATIC
+    """Automatic (default) or Required."""
+    p3: Annotated[Approval, Field(alias="P3")] = Approval.AUTOMATIC
+    """Automatic (default) or Required."""
+    p4: Annotated[Approval, Field(alias="P4")] = Approval.AUTOMATIC
+    """Automatic (default) or Required."""
+
+    def of(self, severity: Severity) -> Approval:
+        """What holds at this severity."""
+        match severity:
+            case Severity.P1:
+                return self.p1
+            case Severity.P2:
+                return self.p2
+            case Severity.P3:
+                return self.p3
+            case Severity.P4:
+                return self.p4
+
+
 class ContainmentPolicySpec(ApiModel):
     """What to do about which incident."""
 
@@ -221,6 +262,8 @@ class ContainmentPolicySpec(ApiModel):
     """The first match wins; an incident that none matches is told to people and not contained."""
     guardrails: Guardrails = Guardrails()
     """Limits that hold whatever the evidence says."""
+    approval: Approvals = Approvals()
+    """At which severities RollBack, SwitchTraffic and DisableFeature wait for a person's approval, each step anew."""
     release: Release = Release()
     """How control is given back."""
 

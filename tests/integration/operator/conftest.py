@@ -40,6 +40,8 @@ def places(lab: Lab, reader: Reader) -> Iterator[Mapping[str, Place]]:
             f"lease.durationSeconds={LEASE_SECONDS}",
             "lease.renewDeadlineSeconds=7",
             "lease.retryPeriodSeconds=1",
+            # Many shops break at once here, each for a reason of its own.
+            "circuitBreaker.enabled=false",
         ),
     )
     yield places

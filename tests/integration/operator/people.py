@@ -145,6 +145,24 @@ def a_deleted_incident_gives_back_before_it_goes(place: Place) -> None:
     assert [c["incident"] for c in place.get("ais", "shop")["status"]["containments"]] == ["declared"]
 
 
+def a_step_waits_until_it_is_approved(place: Place) -> None:
+    """What waits and how it is approved stands in the page; the record says who did, as the API server knows them."""
+    place.declare()
+    place.patch("containmentpolicy", "shop", {"spec": {"approval": {"P1": "Required"}}})
+    place.apply(declaration(**_CONTAIN))
+    found = place.until_phase("declared", "AwaitingHuman", DETECTED_WITHIN)
+    assert actions(found) == []
+    assert (condition(found, "Held")["status"], condition(found, "Held")["reason"]) == ("True", "ApprovalRequired")
+    assert "kubectl firebreak approve declared" in found["status"]["page"]["message"]
+    request = found["status"]["approval"]["request"]
+    another = place.refused(lambda: place.say("declared", approval={"request": request, "by": "someone else"}))
+    assert "nobody approves in another name" in another
+    me = json.loads(place.kubectl("auth", "whoami", "-o", "json"))["status"]["userInfo"]["username"]
+    place.say("declared", approval={"request": request, "by": me})
+    found = place.until_contained("declared")
+    assert any(f"approved by {me}" in words for words in said(found, "RequestedByPerson"))
+
+
 def a_deleted_service_is_given_back(place: Place) -> None:
     """Nothing is watched any more, so nothing stays in force; the record says why it ended."""
     place.declare()
@@ -177,6 +195,7 @@ SCENARIOS = (
     a_false_alarm_may_come_back,
     what_someone_has_changed_meanwhile_is_left_to_them,
     a_deleted_incident_gives_back_before_it_goes,
+    a_step_waits_until_it_is_approved,
     a_deleted_service_is_given_back,
     a_namespace_goes_with_its_open_incident,
 )

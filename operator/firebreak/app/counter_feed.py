@@ -38,6 +38,7 @@ class FeedKey(NamedTuple):
     total: str | None
     grid: Grid
     labels: Labels
+    paired: bool = False  # what is judged counts only where bad is there as well
 
 
 def feed_key(spec: Watched) -> FeedKey | None:
@@ -46,8 +47,8 @@ def feed_key(spec: Watched) -> FeedKey | None:
     match spec:
         case ExposureSpec(selector=selector):
             return FeedKey(spec.source, selector, None, grid, spec.labels)
-        case ObjectiveSpec(indicator=Ratio(bad=bad, total=total)):
-            return FeedKey(spec.source, bad, total, grid, spec.labels)
+        case ObjectiveSpec(indicator=Ratio(bad=bad, total=total, bound=bound)):
+            return FeedKey(spec.source, bad, total, grid, spec.labels, bool(bound))
         case ObjectiveSpec(indicator=CountOf(selector=selector)):
             return FeedKey(spec.source, selector, None, grid, spec.labels)
         case _:
@@ -98,7 +99,7 @@ class CounterFeed:
     def __init__(self, key: FeedKey) -> None:
         self.key = key
         self._wanted: dict[Watched, Subject] = {}
-        self._state = _Folded(Counting(key.labels))
+        self._state = _Folded(Counting(key.labels, paired=key.paired))
         self._rows: dict[ObjectiveSpec, int] = {}
         self._known: set[Watched] = set()
 
@@ -131,7 +132,12 @@ class CounterFeed:
         last = self.counting.last_step
         if last is not None and due - last > EPOCH_STEPS:
             # So long a gap is cheaper to rebuild, with the same result.
-            self._state, self._rows, self._known, last = _Folded(Counting(self.key.labels)), {}, set(), None
+            self._state, self._rows, self._known, last = (
+                _Folded(Counting(self.key.labels, paired=self.key.paired)),
+                {},
+                set(),
+                None,
+            )
         new = [spec for spec in self._wanted if spec not in self._known]
         if new:
             await self._rebuild(new, due if last is None else last, port)
@@ -149,7 +155,7 @@ class CounterFeed:
 
     async def _rebuild(self, new: Sequence[Watched], upto: int, port: MetricsPort) -> None:
         subjects = list(dict.fromkeys(self._wanted[spec] for spec in new))
-        rebuilt = _Folded(Counting(self.key.labels, subjects))
+        rebuilt = _Folded(Counting(self.key.labels, subjects, paired=self.key.paired))
         rebuilt.specs = [s for s in new if isinstance(s, ObjectiveSpec) and isinstance(s.rule, Sequential)]
         rebuilt.folds = SequentialFolds([s.rule for s in rebuilt.specs if isinstance(s.rule, Sequential)])
         rebuilt.index_rows()

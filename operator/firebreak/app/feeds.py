@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from firebreak.app.counter_feed import CounterFeed, FeedKey, feed_key, subject_of
 from firebreak.app.gauge_feed import GaugeFeed
 from firebreak.app.grid import EPOCH, Grid
+from firebreak.app.shared_queries import SharedQueries
 from firebreak.core.counting import Sanity
 from firebreak.core.history import HISTORY_STEPS
 from firebreak.core.judgement import Counts, error_verdict, inconclusive_verdict
@@ -46,19 +47,24 @@ class Feeds:
     async def read(self, now: datetime) -> set[FeedId]:
         """Read every step that is due; the feeds of which there is something new to judge."""
         reads: dict[FeedId, asyncio.Task[bool]] = {}
+        shared: dict[SourceKey, SharedQueries] = {}
         async with asyncio.TaskGroup() as group:
             for key, feed in self._counters.items():
-                reading = self._read(key, key.source, feed, key.grid.due(now))
+                reading = self._read(key, self._source(key.source), feed, key.grid.due(now))
                 reads[key] = group.create_task(reading, name=f"sample {key.bad}")
             for objective, gauge in self._gauges.items():
-                reading = self._read(objective, gauge.spec.source, gauge, gauge.grid.due(now))
+                source = gauge.spec.source
+                port = self._source(source)
+                if port is not None and gauge.shared is not None:
+                    port = shared.setdefault(source, SharedQueries(port))
+                reading = self._read(objective, port, gauge, gauge.grid.due(now))
                 reads[objective] = group.create_task(reading, name=f"sample {objective}")
         return {feed for feed, task in reads.items() if task.result()}
 
-    async def _read(self, key: FeedId, source: SourceKey, feed: Feed, due: int) -> bool:
+    async def _read(self, key: FeedId, port: MetricsPort | None, feed: Feed, due: int) -> bool:
         """True if there is something new to judge."""
         before = self._errors.pop(key, None)
-        port = self._source(source)
+        source = feed.spec.source if isinstance(feed, GaugeFeed) else feed.key.source
         try:
             if port is None:
                 raise QueryRefused(f"there is no usable metric source {'/'.join(filter(None, source))}")
@@ -100,8 +106,19 @@ class Feeds:
             self._counters.setdefault(key, CounterFeed(key)).want(specs)
         self._counters = {key: feed for key, feed in self._counters.items() if key in by_feed}
         self._gauges = gauges
+        self._share_gauges()
         kept = {*self._counters, *self._gauges}
         self._errors = {key: error for key, error in self._errors.items() if key in kept}
+
+    def _share_gauges(self) -> None:
+        sharers: dict[tuple[SourceKey, str, str], list[GaugeFeed]] = {}
+        for gauge in self._gauges.values():
+            if gauge.shared is not None:
+                sharers.setdefault(gauge.shared, []).append(gauge)
+        for together in sharers.values():
+            namespaces = {gauge.spec.key.namespace for gauge in together}
+            for gauge in together:
+                gauge.share(namespaces)
 
     def _want_gauge(self, spec: ObjectiveSpec, gauges: dict[ObjectiveKey, GaugeFeed]) -> None:
         known = self._gauges.get(spec.key)

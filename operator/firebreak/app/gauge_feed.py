@@ -1,10 +1,11 @@
 """One gauge on one grid of steps, with its values at the trailing moments.
 
 Asked by app/sampler.py. A gauge that a service declares for itself is sent with the namespace forced into each of its
-selectors, and its answer is the service's whatever labels it carries; of several values the worst counts.
+selectors, and its answer is the service's whatever labels it carries; of several values the worst counts. One that
+services share has a row for each of them: at a step it is asked once for all, after a gap by each for itself.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 import numpy as np
@@ -13,11 +14,12 @@ from numpy.typing import NDArray
 from firebreak.app.grid import Grid
 from firebreak.core.detectors.rules import Threshold
 from firebreak.core.history import HISTORY_STEPS
-from firebreak.core.objectives import Gauge, ObjectiveSpec
+from firebreak.core.objectives import Gauge, ObjectiveSpec, SourceKey
 from firebreak.core.ports_metrics import MetricsPort, Vector
-from firebreak.core.promql import confined
+from firebreak.core.promql import SelectorRefused, confined
 
 Floats = NDArray[np.float64]
+CONFINED_NAMESPACES = 50  # up to so many, a shared query names the namespaces; rows are filtered in any case
 
 
 class GaugeFeed:
@@ -31,10 +33,25 @@ class GaugeFeed:
         self.query = confined(spec.indicator.expr, spec.labels.namespace, [spec.key.namespace])
         self._worst: Callable[[Floats], np.float64] = np.max if spec.rule.above is not None else np.min
         self._per_service = spec.indicator.per_service
+        self._expr, self._instant = spec.indicator.expr, self.query
         self._values = np.full(HISTORY_STEPS, np.nan)
         self.first: int | None = None
         self.last_step: int | None = None
         self.last_was_invalid = False
+
+    @property
+    def shared(self) -> tuple[SourceKey, str, str] | None:
+        """What it has in common with the other services' feeds of a shared gauge."""
+        return (self.spec.source, self._expr, self.spec.labels.namespace) if self._per_service else None
+
+    def share(self, namespaces: Iterable[str]) -> None:
+        """Ask at a step what all of these namespaces' services ask, in the same words."""
+        among = sorted(namespaces)
+        try:
+            every = len(among) > CONFINED_NAMESPACES
+            self._instant = self._expr if every else confined(self._expr, self.spec.labels.namespace, among)
+        except SelectorRefused:
+            self._instant = self.query  # it names one namespace itself, which is this one
 
     async def bring_up_to(self, due: int, port: MetricsPort) -> bool:
         """Read every step up to `due`; True if there was anything to do. Raises MetricsError."""
@@ -42,7 +59,7 @@ class GaugeFeed:
         if first > due:
             return False
         if first == due:
-            self._take(due, await port.instant(self.query, self.grid.end(due)))
+            self._take(due, await port.instant(self._instant, self.grid.end(due)))
             return True
         matrix = await port.range(self.query, self.grid.end(first), self.grid.end(due), self.grid.step)
         for step in range(first, due + 1):

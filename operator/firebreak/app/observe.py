@@ -19,7 +19,7 @@ from firebreak.api.v1alpha1 import (
     ClusterContainmentPolicy,
     ContainmentPolicy,
 )
-from firebreak.api.v1alpha1.aiservice import Fallback, Objective, Route, workload_target
+from firebreak.api.v1alpha1.aiservice import DetectorKind, Fallback, Objective, Route, workload_target
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatus, Phase
 from firebreak.api.v1alpha1.policy import ActionKind, ContainmentPolicySpec
 from firebreak.api.v1alpha1.references import PolicyKind, PolicyRef
@@ -222,7 +222,7 @@ class Observer:
                 _objective(key, o.name), asked.since, asked.revision if labelled else None, rates.get(o.name), now
             )
             for o in self._watched(service)
-            if o.indicator.gauge is None
+            if o.detector.kind is not DetectorKind.THRESHOLD
         }
 
     def _still(

@@ -19,10 +19,12 @@ from firebreak.core.detectors.regression import before_after, side_by_side
 from firebreak.core.detectors.rules import Count, Sequential, Threshold
 from firebreak.core.detectors.sequential import expected_delay_steps
 from firebreak.core.judgement import (
+    ABSENT_AFTER_STEPS,
     TRAILING_STEPS,
     Kind,
     SegmentCounts,
     count_verdict,
+    error_verdict,
     gauge_health,
     gauge_recovery,
     health_of,
@@ -299,11 +301,23 @@ class Sampler:
         unusable = self._feeds.unusable(spec, now)
         if unusable is not None:
             return unusable
+        if (without := self._without_bucket(spec)) is not None:
+            return without
         coverage = self.coverage(spec.key)
         if coverage is None or not coverage.is_lost:
             return None
         told = f"{coverage}: is the judge running?"
         return inconclusive_verdict(spec, VerdictReason.JUDGE_COVERAGE_LOST, told, self._feeds.counts(spec).end)
+
+    def _without_bucket(self, spec: ObjectiveSpec) -> Verdict | None:
+        """Of a histogram: its observations are there, and no bucket ends at the limit, so none of them can be judged."""
+        if not isinstance(spec.indicator, Ratio) or not spec.indicator.bound or self._feeds.counters_of(spec) is None:
+            return None
+        sanity = self._feeds.sanity(spec)
+        if not _is_recent(sanity.unpaired) or _is_recent(sanity.paired):
+            return None
+        told = f"there is no {spec.indicator.bound}: the limit must be a bound of the histogram's buckets"
+        return error_verdict(spec, VerdictReason.NO_SUCH_BUCKET, told, self._feeds.counts(spec).end)
 
     def oddities(self, key: ObjectiveKey) -> tuple[str, ...]:
         """What was odd about the objective's readings within the trailing steps, for IndicatorHealthy."""
@@ -316,6 +330,7 @@ class Sampler:
             (sanity.duplicate, "the same series twice in one answer: deduplicate replicas"),
             (sanity.bad_exceeded, "more bad than judged: do both count the same verdicts?"),
             (sanity.too_many_groups, "too many values of revision and segment labels"),
+            (sanity.unpaired, "some series have no bucket that ends at the limit: what they count is left out"),
         )
         return tuple(words for age, words in told if age is not None and age <= TRAILING_STEPS)
 
@@ -331,3 +346,7 @@ class Sampler:
     def _evidence(self, spec: ObjectiveSpec) -> float:
         feed = self._feeds.counters_of(spec)
         return feed.evidence(spec) if feed is not None else 0.0
+
+
+def _is_recent(age: int | None) -> bool:
+    return age is not None and age <= ABSENT_AFTER_STEPS

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from firebreak.api.v1alpha1.aiservice import AIService, Detector, DetectorKind, Objective
+from firebreak.api.v1alpha1.aiservice import AbsentMeans, AIService, Detector, DetectorKind, Objective
 from firebreak.api.v1alpha1.indicator import IndicatorLabels, QualityIndicatorSpec
 from firebreak.api.v1alpha1.quantities import format_duration
-from firebreak.api.v1alpha1.references import IndicatorKind, IndicatorRef, SourceKind
+from firebreak.api.v1alpha1.references import HistogramRef, IndicatorKind, IndicatorRef, SourceKind
 from firebreak.api.v1alpha1.source import MetricSourceSpec
-from firebreak.core.detectors.rules import ASSUMED_CLUSTERING, Count, Rule, Sequential, Threshold
+from firebreak.core.detectors.rules import ASSUMED_CLUSTERING, Absence, Count, Rule, Sequential, Threshold
+from firebreak.core.histograms import ratio_of
 from firebreak.core.history import HISTORY_STEPS
 from firebreak.core.objectives import (
     CountOf,
@@ -112,6 +113,7 @@ class _Compiler:
         try:
             indicator, names = self._indicator(objective.indicator)
             rule = self._rule(objective)
+            _suits(indicator, rule)
         except _IndicatorMissing as error:
             self._problem(ProblemKind.INDICATOR_MISSING, f"{place}.indicator", str(error))
             return
@@ -178,16 +180,34 @@ class _Compiler:
             shared = self._indicators.get((kind, ref.name))
             if shared is None:
                 raise _IndicatorMissing(f"no {kind} {ref.name}")
-            self._check_counter(shared.bad_selector)
-            self._check_counter(shared.total_selector)
-            return Ratio(bad=shared.bad_selector, total=shared.total_selector), shared.labels
+            return self._shared(shared), shared.labels
+        if ref.histogram is not None:
+            return self._histogram(ref.histogram), own
         if ref.bad_selector is None:
-            raise ValueError("give a shared indicator's name, badSelector or gauge")
+            raise ValueError("give a shared indicator's name, badSelector, histogram or gauge")
         self._check_counter(ref.bad_selector)
         if ref.total_selector is None:
             return CountOf(selector=ref.bad_selector), own
         self._check_counter(ref.total_selector)
         return Ratio(bad=ref.bad_selector, total=ref.total_selector), own
+
+    def _shared(self, shared: QualityIndicatorSpec) -> Indicator:
+        if shared.gauge is not None:
+            confined(shared.gauge, self._source_spec.namespace_label, [self._key.namespace])
+            return Gauge(expr=shared.gauge, per_service=True)
+        if shared.histogram is not None:
+            return self._histogram(shared.histogram)
+        if shared.bad_selector is None or shared.total_selector is None:
+            raise ValueError("the indicator has neither counters, nor a histogram, nor a gauge")
+        self._check_counter(shared.bad_selector)
+        self._check_counter(shared.total_selector)
+        return Ratio(bad=shared.bad_selector, total=shared.total_selector)
+
+    def _histogram(self, histogram: HistogramRef) -> Ratio:
+        ratio = ratio_of(histogram)
+        for query in (ratio.bad, ratio.total):
+            confined(query, self._source_spec.namespace_label, [self._key.namespace])
+        return ratio
 
     def _check_counter(self, selector: str) -> None:
         parsed_counter(selector)
@@ -205,7 +225,8 @@ class _Compiler:
                 return Sequential(allowed=allowed, clustering=self._clustering.get(key, ASSUMED_CLUSTERING))
             case DetectorKind.THRESHOLD:
                 lasting = detector.step if detector.for_ is None else detector.for_
-                return Threshold(above=detector.above, below=detector.below, lasting=lasting)
+                absent = Absence.BREACH if detector.absent is AbsentMeans.BREACH else Absence.INCONCLUSIVE
+                return Threshold(above=detector.above, below=detector.below, lasting=lasting, absent=absent)
             case DetectorKind.COUNT:
                 return Count(at_least=detector.at_least or 1, within=detector.window or timedelta(minutes=10))
 
@@ -219,6 +240,17 @@ class _Compiler:
     def _revision_label(self) -> str:
         revision = self._service.spec.revision
         return revision.metric_label.name if revision and revision.metric_label else "revision"
+
+
+def _suits(indicator: Indicator, rule: Rule) -> None:
+    """A shared indicator may turn out to be of another kind than the detector needs, which no schema can see."""
+    if isinstance(indicator, Gauge) != isinstance(rule, Threshold):
+        is_gauge = isinstance(indicator, Gauge)
+        raise ValueError(
+            "the shared indicator is a gauge: it goes with detector Threshold"
+            if is_gauge
+            else "the shared indicator counts, and detector Threshold needs a gauge"
+        )
 
 
 def settle_of(step: timedelta) -> timedelta:

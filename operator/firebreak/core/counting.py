@@ -51,6 +51,8 @@ class _Mark(IntEnum):
     DUPLICATE = 2
     BAD_EXCEEDED = 3
     TOO_MANY_GROUPS = 4
+    PAIRED = 5  # where bad must be there beside judged: it was
+    UNPAIRED = 6  # it was not, in some of the series
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,8 @@ class Sanity:
     duplicate: int | None  # the same series twice in one answer
     bad_exceeded: int | None  # more bad than judged, and not made up for in the next step
     too_many_groups: int | None  # more than MAX_GROUPS combinations of revision and segments
+    paired: int | None = None  # of a histogram: there was a bucket at the limit
+    unpaired: int | None = None  # there was none, in some of the series: what they count is left out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +91,9 @@ class _Side:
 class Counting:
     """Counts of some subjects, advanced step by step."""
 
-    def __init__(self, names: LabelNames, subjects: Iterable[Subject] = ()) -> None:
-        self._names = names
+    def __init__(self, names: LabelNames, subjects: Iterable[Subject] = (), *, paired: bool = False) -> None:
+        """`paired`: what is judged counts only where bad is there as well, as in a histogram."""
+        self._names, self._paired = names, paired
         self.subjects: list[Subject] = []
         self._marks = np.full((len(_Mark), 0), _NEVER, dtype=np.int64)
         self._index_of: dict[Subject, int] = {}
@@ -133,6 +138,8 @@ class Counting:
             duplicate=ages[_Mark.DUPLICATE],
             bad_exceeded=ages[_Mark.BAD_EXCEEDED],
             too_many_groups=ages[_Mark.TOO_MANY_GROUPS],
+            paired=ages[_Mark.PAIRED],
+            unpaired=ages[_Mark.UNPAIRED],
         )
 
     def advance(self, step: int, bad: Vector, total: Vector | None) -> StepCounts:
@@ -145,6 +152,8 @@ class Counting:
             counted = self._read(self._total, step, total, is_total=True)
             bad_by_group = np.append(bad_by_group, np.zeros(len(self.groups) - len(bad_by_group)))
             judged_by_group = self._by_group(self._total, counted)
+            if self._paired:
+                judged_by_group[~self._pairs(step, grown, counted)] = 0.0
             bad_by_group = self._bounded(step, bad_by_group, judged_by_group)
         self.history.grow(len(self.groups))
         self.history.write(step, bad_by_group, judged_by_group)
@@ -153,6 +162,15 @@ class Counting:
             bad=_sums(self._group_subject, bad_by_group, size),
             judged=_sums(self._group_subject, judged_by_group, size),
         )
+
+    def _pairs(self, step: int, bad: Increments, judged: Increments) -> NDArray[np.bool_]:
+        """The groups of which both were read in this step."""
+        both, one = np.zeros((2, len(self.groups)), dtype=np.bool_)
+        both[self._bad.group_array[bad.series]] = True
+        one[self._total.group_array[judged.series]] = True
+        self._marks[_Mark.PAIRED, self._group_subject[both]] = step
+        self._marks[_Mark.UNPAIRED, self._group_subject[one & ~both]] = step
+        return both
 
     def _bounded(self, step: int, bad: Floats, judged: Floats) -> Floats:
         carry = np.append(self._carry, np.zeros(len(bad) - len(self._carry)))
@@ -280,7 +298,7 @@ class Counting:
 
     def without(self, subjects: Iterable[Subject] = ()) -> "Counting":
         """The same without some subjects, and without what is forgotten."""
-        kept = Counting(self._names)
+        kept = Counting(self._names, paired=self._paired)
         gone = set(subjects)
         kept.absorb(self, [subject for subject in self.subjects if subject not in gone])
         return kept

@@ -6,7 +6,7 @@ Asked by `decide`. Only what is breached speaks; Inconclusive and Error say noth
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from firebreak.api.v1alpha1.aiservice import AIServiceSpec, Category, Objective
+from firebreak.api.v1alpha1.aiservice import AIServiceSpec, Category, DetectorKind, Objective
 from firebreak.api.v1alpha1.incident import AIIncidentStatus, BreachedObjective
 from firebreak.api.v1alpha1.policy import Evidence
 from firebreak.core.situation import Situation
@@ -106,7 +106,7 @@ def strongest(s: Situation, status: AIIncidentStatus) -> Tier:
 
 def is_gauge(spec: AIServiceSpec, name: str) -> bool:
     """Whether the objective is a gauge: it speaks of a pipeline, not of answers, so no fold judges it."""
-    return any(o.name == name and o.indicator.gauge is not None for o in spec.objectives)
+    return any(o.name == name and o.detector.kind is DetectorKind.THRESHOLD for o in spec.objectives)
 
 
 def categories_of(objectives: Iterable[BreachedObjective]) -> set[Category]:

@@ -65,10 +65,11 @@ class Labels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratio:
-    """Two counters: what was judged, and what of it was bad. Plain selectors, never aggregates."""
+    """Two counters: what was judged, and what of it was bad. Plain selectors, never aggregates; or made of a histogram."""
 
     bad: str
     total: str
+    bound: str = ""  # of a histogram: what must be there beside the total, in words; else bad may be away while it is 0
 
     def __str__(self) -> str:
         return f"{self.bad} / {self.total}"

@@ -46,6 +46,7 @@ class VerdictReason(StrEnum):
     NOT_LONG_ENOUGH = "NotLongEnough"  # Threshold: beyond the limit, not yet for the declared time
     STALE = "Stale"  # the last evidence is too old to speak of now
     JUDGE_COVERAGE_LOST = "JudgeCoverageLost"  # answers flow, and hardly any is judged
+    NO_SUCH_BUCKET = "NoSuchBucket"  # a histogram has no bucket that ends at the declared limit
     INVALID_VALUES = "InvalidValues"  # NaN or infinite
     SOURCE_UNREACHABLE = "SourceUnreachable"
     QUERY_REFUSED = "QueryRefused"

@@ -10,9 +10,11 @@ from firebreak.api.v1alpha1.indicator import QualityIndicatorSpec
 from firebreak.api.v1alpha1.references import IndicatorKind
 from firebreak.api.v1alpha1.source import MetricSourceSpec
 from firebreak.core.compile_objectives import Compiled, compile_objectives
+from firebreak.core.detectors.rules import Absence
 from firebreak.core.objectives import (
     Count,
     ExposureSpec,
+    Gauge,
     Labels,
     ObjectiveKey,
     ObjectiveSpec,
@@ -38,6 +40,11 @@ SHARED = QualityIndicatorSpec.model_validate(
 )
 
 
+SHARED_GAUGE = QualityIndicatorSpec.model_validate({"gauge": "age", "labels": {"service": "ai_service"}})
+SLOW = {"selector": "answer_seconds", "above": 2.5}
+SHARED_HISTOGRAM = QualityIndicatorSpec.model_validate({"histogram": SLOW})
+
+
 def compiled(*objectives: dict[str, Any], clustering: dict[ObjectiveKey, float] | None = None, **spec: Any) -> Compiled:
     service = AIService.model_validate(
         {
@@ -51,7 +58,8 @@ def compiled(*objectives: dict[str, Any], clustering: dict[ObjectiveKey, float] 
         }
     )
     sources = {SourceKey("", "default"): MetricSourceSpec(url="http://prometheus", namespace_label="k8s_namespace")}
-    indicators = {(IndicatorKind.CLUSTER, "groundedness"): SHARED}
+    declared = {"groundedness": SHARED, "freshness": SHARED_GAUGE, "slow": SHARED_HISTOGRAM}
+    indicators = {(IndicatorKind.CLUSTER, name): spec for name, spec in declared.items()}
     return compile_objectives(service, indicators, sources, clustering)
 
 
@@ -104,6 +112,31 @@ def test_thresholds_and_counts_have_their_defaults():
     ]
 
 
+def test_a_heartbeat_says_so():
+    """By default nothing is concluded from silence."""
+    (spec,) = compiled(gauge("age", absent="Breach")).watched
+    assert isinstance(spec, ObjectiveSpec)
+    assert spec.rule == Threshold(above=60.0, lasting=timedelta(seconds=60), absent=Absence.BREACH)
+
+
+def test_a_shared_gauge_has_a_row_for_each_service():
+    """Found by the indicator's own labels."""
+    named = gauge("") | {"indicator": {"kind": "ClusterQualityIndicator", "name": "freshness"}}
+    (spec,) = compiled(named).watched
+    assert isinstance(spec, ObjectiveSpec)
+    assert (spec.indicator, spec.matchers) == (Gauge(expr="age", per_service=True), (("ai_service", "summarizer"),))
+
+
+def test_a_histogram_is_a_ratio():
+    """Shared or inline, it goes with the detectors of ratios."""
+    shared = {**SEQUENTIAL, "indicator": {"kind": "ClusterQualityIndicator", "name": "slow"}}
+    inline = {**SEQUENTIAL, "name": "slow", "indicator": {"histogram": SLOW}}
+    specs = [s for s in compiled(shared, inline).watched if isinstance(s, ObjectiveSpec)]
+    assert specs[0].indicator == specs[1].indicator
+    assert isinstance(specs[0].indicator, Ratio)
+    assert specs[0].indicator.bound == 'answer_seconds_bucket with le="2.5"'
+
+
 def test_answers_are_read_on_the_finest_grid():
     """So that exposure is known as soon as a breach is."""
     found = compiled(SEQUENTIAL, gauge("age"), answers={"selector": "ai_answers_total"}).watched
@@ -126,6 +159,21 @@ def test_answers_are_read_on_the_finest_grid():
             {**SEQUENTIAL, "indicator": {"badSelector": "rate(bad[1m])", "totalSelector": "total"}},
             "spec.objectives[1].indicator",
             "raw counter",
+        ),
+        (
+            {**SEQUENTIAL, "name": "slow", "indicator": {"histogram": {"selector": "x_bucket", "above": 1}}},
+            "spec.objectives[1].indicator",
+            "name the histogram itself, x",
+        ),
+        (
+            {**SEQUENTIAL, "name": "age", "indicator": {"kind": "ClusterQualityIndicator", "name": "freshness"}},
+            "spec.objectives[1].indicator",
+            "goes with detector Threshold",
+        ),
+        (
+            gauge("") | {"indicator": {"kind": "ClusterQualityIndicator", "name": "groundedness"}},
+            "spec.objectives[1].indicator",
+            "detector Threshold needs a gauge",
         ),
         (gauge("age", step="1s", **{"for": "1h"}), "spec.objectives[1].detector", "1500 steps"),
     ],

@@ -103,6 +103,20 @@ def test_too_many_segments_are_lumped_and_reported():
     assert counting.sanity(0).too_many_groups == 1
 
 
+def test_without_its_bucket_a_histogram_counts_nothing():
+    """What has no bucket at the limit cannot be judged, of a revision that has lost it too; and it is told."""
+    counting = Counting(Labels(), [SUMMARIZER, SEARCH], paired=True)
+    v1, v2, search = {"revision": "v1"}, {"revision": "v2"}, {"service": "search"}
+    found = counted(
+        counting,
+        (vector((0, v1)), vector((0, v1), (0, v2), (0, search))),
+        (vector((1, v1)), vector((4, v1), (9, v2), (7, search))),
+    )
+    assert found[1] == ([1.0, 0.0], [4.0, 0.0])
+    assert (counting.sanity(0).paired, counting.sanity(0).unpaired) == (0, 0)
+    assert (counting.sanity(1).paired, counting.sanity(1).unpaired) == (None, 0)
+
+
 def test_one_counter_alone_counts_events():
     """Without judged, every event is bad."""
     found = counted(Counting(Labels(), [SUMMARIZER]), (vector((4, {})), None), (vector((5, {})), None))

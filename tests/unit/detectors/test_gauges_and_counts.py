@@ -50,6 +50,17 @@ def test_absence_is_no_breach_unless_it_is_a_heartbeat():
     assert state.value is None
 
 
+def test_a_heartbeat_that_was_never_there_is_not_missed():
+    """Its name may be wrong; nothing is done about that."""
+    assert not judge_threshold(HEARTBEAT, np.array([NONE, NONE, NONE])).beyond
+
+
+def test_a_heartbeat_is_missed_from_the_first_step_without_it():
+    """And is back with the first value within the limit."""
+    assert judge_threshold(HEARTBEAT, np.array([5.0, NONE, NONE, NONE])).run_steps == 2
+    assert not judge_threshold(HEARTBEAT, np.array([5.0, NONE, NONE, 6.0])).beyond
+
+
 @pytest.mark.parametrize(("events", "reached"), [([1, 0, 0], True), ([1, 0, 0, 0], False), ([0, 0, 0.4], False)])
 def test_events_within_the_window_are_counted(events, reached):
     """The window is the trailing steps; what is older has left it."""

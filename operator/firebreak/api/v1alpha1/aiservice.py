@@ -139,6 +139,13 @@ class DetectorKind(StrEnum):
     COUNT = "Count"
 
 
+class AbsentMeans(StrEnum):
+    """What it means that a gauge has no value."""
+
+    INCONCLUSIVE = "Inconclusive"
+    BREACH = "Breach"
+
+
 class Detector(ApiModel):
     """How a breach is found; docs/detection.md says which to use when."""
 
@@ -149,6 +156,7 @@ class Detector(ApiModel):
                 "detector Threshold needs exactly one of above and below; the others take neither",
             ),
             ("!has(self.__for__) || self.kind == 'Threshold'", "for belongs to detector Threshold"),
+            ("!has(self.absent) || self.kind == 'Threshold'", "absent belongs to detector Threshold"),
             (
                 "!(has(self.atLeast) || has(self.window)) || self.kind == 'Count'",
                 "atLeast and window belong to detector Count",
@@ -166,6 +174,9 @@ class Detector(ApiModel):
     """Threshold: breached while the gauge is below this."""
     for_: Duration | None = Field(default=None, alias="for")
     """Threshold: for at least this long; default one step."""
+    absent: AbsentMeans | None = None
+    """Threshold: what it means that the gauge has no value. Inconclusive (default), or Breach for a heartbeat: one that
+    was there within the last 1500 steps and is away for as long as `for`."""
     at_least: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Count: this many events breach; default 1."""
     window: SomeDuration | None = None
@@ -183,7 +194,7 @@ class Objective(ApiModel):
             ),
             (
                 "self.detector.kind != 'Sequential' || !has(self.indicator.gauge)",
-                "detector Sequential needs counters: a shared indicator or badSelector and totalSelector; "
+                "detector Sequential needs counters: a shared indicator, badSelector and totalSelector, or a histogram; "
                 "a ratio gauge cannot be used",
             ),
             (
@@ -192,8 +203,8 @@ class Objective(ApiModel):
                 "detector Sequential needs totalSelector beside badSelector",
             ),
             (
-                "self.detector.kind != 'Threshold' || has(self.indicator.gauge)",
-                "detector Threshold needs indicator.gauge",
+                "self.detector.kind != 'Threshold' || has(self.indicator.gauge) || has(self.indicator.name)",
+                "detector Threshold needs indicator.gauge, or a shared indicator that has one",
             ),
             (
                 "self.detector.kind != 'Count' || (has(self.indicator.badSelector) "

@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from firebreak.api.v1alpha1.model import AGE, ApiModel, Column, Crd, Resource
-from firebreak.api.v1alpha1.references import PromQL
+from firebreak.api.v1alpha1.model import AGE, ApiModel, Column, Crd, Resource, cel
+from firebreak.api.v1alpha1.references import HistogramRef, PromQL
 
 LabelName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 
@@ -23,12 +23,26 @@ class IndicatorLabels(ApiModel):
 
 
 class QualityIndicatorSpec(ApiModel):
-    """Bad answers over judged answers, from two raw counters."""
+    """Bad answers over judged answers, from two raw counters or from a histogram; or a gauge."""
 
-    bad_selector: PromQL
+    model_config = {
+        "json_schema_extra": cel(
+            (
+                "[has(self.badSelector), has(self.histogram), has(self.gauge)].filter(x, x).size() == 1",
+                "give exactly one of badSelector (with totalSelector), histogram and gauge",
+            ),
+            ("has(self.badSelector) == has(self.totalSelector)", "badSelector and totalSelector go together"),
+        )
+    }
+
+    bad_selector: PromQL | None = None
     """Raw counter of bad answers: a plain selector, no rate() and no aggregate."""
-    total_selector: PromQL
+    total_selector: PromQL | None = None
     """Raw counter of judged answers, with the same labels."""
+    histogram: HistogramRef | None = None
+    """A histogram and the limit beyond which an observation is bad."""
+    gauge: PromQL | None = None
+    """An instant expression whose result has a row for each service, with the labels that say whose it is."""
     labels: IndicatorLabels = IndicatorLabels()
     """Which labels identify service and revision."""
 

@@ -141,14 +141,30 @@ PromQL = Annotated[str, Field(min_length=1, max_length=2048)]
 """A PromQL expression; a namespace matcher is forced into every selector of it."""
 
 
+class HistogramRef(ApiModel):
+    """Bad observations over all observations of a histogram with classic buckets: slow answers, or low scores."""
+
+    model_config = {
+        "json_schema_extra": cel(("has(self.above) != has(self.atMost)", "give exactly one of above and atMost"))
+    }
+
+    selector: PromQL
+    """A plain selector of the histogram by its own name, without _bucket, _count or _sum and without le."""
+    above: Annotated[float, Field(json_schema_extra={"type": "number"})] | None = None
+    """An observation above this is bad, such as an answer that took longer. Must be a bound of the buckets."""
+    at_most: Annotated[float, Field(json_schema_extra={"type": "number"})] | None = None
+    """An observation at or below this is bad, such as a score. Must be a bound of the buckets."""
+
+
 class IndicatorRef(ApiModel):
     """What is measured: a shared indicator by kind and name, or written inline."""
 
     model_config = {
         "json_schema_extra": cel(
             (
-                "[has(self.name), has(self.badSelector), has(self.gauge)].filter(x, x).size() == 1",
-                "give exactly one of name (a shared indicator), badSelector (inline counters) or gauge",
+                "[has(self.name), has(self.badSelector), has(self.histogram), has(self.gauge)]"
+                ".filter(x, x).size() == 1",
+                "give exactly one of name (a shared indicator), badSelector (inline counters), histogram or gauge",
             ),
             ("!has(self.totalSelector) || has(self.badSelector)", "totalSelector needs badSelector beside it"),
             ("!has(self.kind) || has(self.name)", "kind needs name: which indicator?"),
@@ -163,5 +179,7 @@ class IndicatorRef(ApiModel):
     """Raw counter of bad answers: a plain selector, no rate() and no aggregate."""
     total_selector: PromQL | None = None
     """Raw counter of judged answers, with the same labels; not for detector Count."""
+    histogram: HistogramRef | None = None
+    """A histogram and the limit beyond which an observation is bad."""
     gauge: PromQL | None = None
     """An instant expression with one value; for detector Threshold."""

@@ -2,7 +2,7 @@
 
 A pure question to its values at the trailing steps (NaN: no value), it holds no state. A gap of up to 5 steps neither
 ends nor confirms a run, for a missed scrape says nothing; a longer one ends it. With `absent: Breach` a step without
-a value is beyond the limit: a heartbeat.
+a value is beyond the limit: a heartbeat. One that was never seen is not missed: its name may be wrong.
 """
 
 from dataclasses import dataclass
@@ -34,9 +34,10 @@ def judge_threshold(rule: Threshold, values: Floats) -> ThresholdState:
     run_from: int | None = None
     last_beyond = -1
     last_within: int | None = None
+    was_seen = False
     for at, value in enumerate(values):
         absent = bool(np.isnan(value))
-        if absent and rule.absent is Absence.INCONCLUSIVE:
+        if absent and not (was_seen and rule.absent is Absence.BREACH):
             if run_from is not None and at - last_beyond > TOLERATED_GAP_STEPS:
                 run_from = None
         elif absent or is_beyond(rule, float(value)):
@@ -44,6 +45,7 @@ def judge_threshold(rule: Threshold, values: Floats) -> ThresholdState:
             last_beyond = at
         else:
             run_from, last_within = None, at
+        was_seen = was_seen or not absent
     last = float(values[-1]) if len(values) and not np.isnan(values[-1]) else None
     return ThresholdState(
         value=last,

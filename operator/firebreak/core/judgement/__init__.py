@@ -9,6 +9,7 @@ from firebreak.core.judgement.health import gauge_health, health_of
 from firebreak.core.judgement.recovered import gauge_recovery, recovery_of
 from firebreak.core.judgement.scope import SegmentCounts, worse_segments
 from firebreak.core.judgement.verdicts import (
+    ABSENT_AFTER_STEPS,
     TRAILING_STEPS,
     Kind,
     count_verdict,
@@ -20,6 +21,7 @@ from firebreak.core.judgement.verdicts import (
 )
 
 __all__ = [
+    "ABSENT_AFTER_STEPS",
     "TRAILING_STEPS",
     "Counts",
     "Kind",

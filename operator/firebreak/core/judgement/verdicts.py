@@ -143,10 +143,11 @@ def threshold_verdict(
     state = judge_threshold(rule, values)
     wanted = f"above {rule.above:g}" if rule.above is not None else f"below {rule.below:g}"
     limit = rule.above if rule.above is not None else rule.below
-    if state.value is None and not (rule.absent is Absence.BREACH and state.beyond):
+    if state.value is None and (invalid or not (rule.absent is Absence.BREACH and state.beyond)):
         reason = VerdictReason.INVALID_VALUES if invalid else VerdictReason.NO_SERIES
         told = "the value is NaN or infinite" if invalid else "no value"
         return _inconclusive(spec, reason, f"{told} at {clock(end)}", end)
+    missing = " or no value" if rule.absent is Absence.BREACH else ""
     shown = "no value" if state.value is None else f"{state.value:g}"
     run = spec.step * state.run_steps
     reached = state.beyond and run >= rule.lasting
@@ -168,7 +169,7 @@ def threshold_verdict(
         objective=spec.key,
         finding=finding,
         reason=reason,
-        because=f"{shown}; a breach is {wanted} for {span(rule.lasting)}"
+        because=f"{shown}; a breach is {wanted}{missing} for {span(rule.lasting)}"
         + (f"; so for {span(run)} since {clock(started)}" if started else ""),
         at=end,
         query=str(spec.indicator),

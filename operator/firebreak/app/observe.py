@@ -29,6 +29,7 @@ from firebreak.app.measuring import compared, covered, expected_delays, oddities
 from firebreak.app.objectives import Objectives
 from firebreak.app.revisions import Revisions
 from firebreak.app.sampler import Sampler
+from firebreak.app.scope import exposure_of, judges
 from firebreak.app.settings import Settings
 from firebreak.core.autoscaling import FLOOR_PATHS
 from firebreak.core.commands import Reason
@@ -156,8 +157,8 @@ class Observer:
             breaker=self._breaker.hold(incident),
             past=memory.past,
             last_resolved=memory.last_resolved,
-            bad_answers=self._bad_answers(incident),
-            worse_segments=self._worse_segments(incident),
+            exposure=exposure_of(self._sampler, incident),
+            judges=judges(self._sampler, measured) if incident is None else (),
         )
         delays = expected_delays(self._sampler, verdicts.values())
         return Seen(
@@ -361,27 +362,6 @@ class Observer:
             if (beyond := self._settings.reach.allows(claim.target, claim.written)) is not None:
                 holds.append(Hold(reason=Reason.TARGET_NOT_ALLOWED, because=f"{claim.place}: {beyond}"))
         return tuple(holds)
-
-    def _bad_answers(self, incident: AIIncident | None) -> int | None:
-        """About how many bad answers users got since the onset, over the incident's objectives."""
-        if incident is None or incident.status.onset is None:
-            return None
-        found = []
-        for objective in incident.status.objectives:
-            key = _objective(ServiceKey(incident.metadata.namespace, incident.spec.service), objective.name)
-            if self._sampler.watches(key) and (bad := self._sampler.bad_served(key, incident.status.onset)) is not None:
-                found.append(round(bad.bad))
-        return max(found, default=None)
-
-    def _worse_segments(self, incident: AIIncident | None) -> tuple[str, ...]:
-        if incident is None or incident.status.onset is None:
-            return ()
-        worse: list[str] = []
-        for objective in incident.status.objectives:
-            key = _objective(ServiceKey(incident.metadata.namespace, incident.spec.service), objective.name)
-            if self._sampler.watches(key):
-                worse += [s.name for s in self._sampler.segments(key, incident.status.onset) if s.worse]
-        return tuple(dict.fromkeys(worse))
 
 
 def _words(ref: PolicyRef) -> str:

@@ -18,6 +18,7 @@ from firebreak.core.coverage import Coverage, coverage_of
 from firebreak.core.detectors.regression import before_after, side_by_side
 from firebreak.core.detectors.rules import Count, Sequential, Threshold
 from firebreak.core.detectors.sequential import expected_delay_steps
+from firebreak.core.exposure import BadServed, bad_served
 from firebreak.core.judgement import (
     ABSENT_AFTER_STEPS,
     TRAILING_STEPS,
@@ -49,16 +50,6 @@ class Answered:
 
     at: datetime  # the step's end
     answers: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BadServed:
-    """About how many bad answers users got: answers times the judged rate, with its 95% interval."""
-
-    answers: float
-    bad: float
-    low: float
-    high: float
 
 
 class Sampler:
@@ -214,17 +205,20 @@ class Sampler:
         """The estimate for an objective since a moment; None without exposure or without anything judged."""
         spec = self._feeds.objectives[key]
         answered = self.answers(key.service_key, since, revision)
-        if answered is None or self._feeds.counters_of(spec) is None or not isinstance(spec.rule, Sequential):
+        feed = self._feeds.counters_of(spec)
+        if answered is None or feed is None or not isinstance(spec.rule, Sequential):
             return None
+        if (feed.counting.history.first or 0) > feed.key.grid.first_within(since):
+            return None  # its beginning is not remembered any more
         counts = self._feeds.counts(spec, since, revision)
-        judged, bad = float(counts.judged.sum()), float(counts.bad.sum())
-        if judged <= 0.0:
+        if not len(counts):
             return None
-        answers = sum(step.answers for step in answered)
-        between = tempered_interval(spec.rule, counts)
-        return BadServed(
-            answers=answers, bad=answers * bad / judged, low=answers * between.low, high=answers * between.high
-        )
+        given = np.zeros(len(counts))
+        for step in answered:
+            # Of a finer grid several fall into one step; what was given after the last one is judged like that one.
+            at = -((counts.starts(0) - step.at) // counts.step) - 1
+            given[min(max(at, 0), len(counts) - 1)] += step.answers
+        return bad_served(spec.rule, counts, given)
 
     def segments(self, key: ObjectiveKey, since: datetime) -> list[SegmentCounts]:
         """The declared segments since a moment, the worst first; empty for objectives without segments."""
@@ -244,6 +238,15 @@ class Sampler:
             totals[name] = (before[0] + float(bad_of_row), before[1] + float(judged_of_row))
         found = [(name, b, n) for name, (b, n) in totals.items() if n > 0.0]
         return worse_segments(spec.rule, found, last - first + 1)
+
+    def judges_seen(self, key: ObjectiveKey) -> Mapping[str, datetime]:
+        """The values of the label `judge` in the objective's series, and when each was first seen."""
+        spec = self._feeds.objectives[key]
+        feed = self._feeds.counters_of(spec)
+        if feed is None or not isinstance(spec.indicator, Ratio):
+            return {}
+        seen = feed.counting.judges(feed.counting.index(subject_of(spec)))
+        return {judge: feed.key.grid.end(step) for judge, step in seen.items()}
 
     def revisions_seen(self, key: ObjectiveKey, since: datetime) -> Mapping[str, float]:
         """How much was judged of each revision that the metrics named since a moment."""

@@ -15,7 +15,7 @@ from rich.text import Text
 from firebreak.api.conditions import ConditionType
 from firebreak.api.v1alpha1 import AIIncident, AIService, Quarantine
 from firebreak.api.v1alpha1.aiservice import Mode
-from firebreak.api.v1alpha1.incident import ActionPhase, Outcome, Phase
+from firebreak.api.v1alpha1.incident import ActionPhase, AIIncidentStatus, Outcome, Phase
 from firebreak.api.v1alpha1.model import ConditionStatus
 from firebreak.api.v1alpha1.policy import ActionKind, Release, ReleaseWhen
 from firebreak.api.v1alpha1.quantities import format_duration
@@ -69,7 +69,7 @@ def _facts(incident: AIIncident, now: datetime) -> Table:
         facts.add_row("said", incident.spec.description)
     if status.onset:
         before = f", {lasted(status.onset, status.detected_at)} before it was detected" if status.detected_at else ""
-        facts.add_row("onset", f"{when(status.onset)}{before}")
+        facts.add_row("onset", f"{when(status.onset)}{_between(status)}{before}")
     if status.detected_at:
         facts.add_row("detected", f"{when(status.detected_at)}, {ago(status.detected_at, now)} ago")
     else:
@@ -87,13 +87,27 @@ def _facts(incident: AIIncident, now: datetime) -> Table:
             f"{when(status.resolved_at)}, {lasted(status.detected_at, status.resolved_at)} after it was detected",
         )
     touched = []
-    if status.exposure.bad_answers is not None:
-        touched.append(f"about {status.exposure.bad_answers} bad answers served")
-    if status.exposure.segments:
-        touched.append(f"worst in {', '.join(status.exposure.segments)}")
+    seen = status.exposure
+    if seen.bad_answers is not None:
+        among = f" of {seen.answers}" if seen.answers is not None else ""
+        known = seen.bad_answers_low is not None and seen.bad_answers_high is not None
+        between = f" ({seen.bad_answers_low} to {seen.bad_answers_high})" if known else ""
+        touched.append(f"about {seen.bad_answers}{between} bad answers served{among}")
+    if seen.segments:
+        share = f" ({seen.affected_share} of what was judged)" if seen.affected_share else ""
+        touched.append(f"worst in {', '.join(seen.segments)}{share}")
+    if seen.unaffected_segments:
+        touched.append(f"well in {', '.join(seen.unaffected_segments)}")
     if touched:
         facts.add_row("exposure", "; ".join(touched))
     return facts
+
+
+def _between(status: AIIncidentStatus) -> str:
+    first = next((o for o in status.objectives if o.onset == status.onset), None)
+    if first is None or first.onset_earliest is None or first.onset_latest is None:
+        return ""
+    return f" (between {clock(first.onset_earliest)} and {clock(first.onset_latest)})"
 
 
 def _asked(incident: AIIncident, service: AIService | None) -> Iterable[RenderableType]:
@@ -138,9 +152,9 @@ def _wrong(incident: AIIncident, now: datetime) -> Iterable[RenderableType]:
 
 
 def _suspects(incident: AIIncident) -> Iterable[RenderableType]:
-    told = grid(3)
+    told = grid(4)
     for s in incident.status.suspects:
-        told.add_row(s.field, f"{s.before or 'nothing'} → {s.after or 'nothing'}", f"at {clock(s.changed_at)}")
+        told.add_row(s.field, f"{s.before or 'nothing'} → {s.after or 'nothing'}", f"at {clock(s.changed_at)}", s.note)
     if incident.status.suspects:
         yield told
     elif incident.status.detected_at:

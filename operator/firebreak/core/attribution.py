@@ -77,9 +77,12 @@ def attribution(
     if compared and len(compared) == len(set(breached)) and all(c.is_no_worse for c in compared.values()):
         together = all(c.side_by_side for c in compared.values())
         numbers = "; ".join(f"{name}: {c.because}" for name, c in compared.items())
+        cause = (
+            "both are bad at the same time, so the cause is upstream of them" if together else "going back is no cure"
+        )
         return NotAttributed(
             reason=Reason.WORSE_TOGETHER if together else Reason.NOT_WORSE,
-            because=f"{facts.known_good.name} is no better than {facts.current.name}, so going back is no cure: {numbers}",
+            because=f"{facts.known_good.name} is no better than {facts.current.name}: {cause}: {numbers}",
         )
     changed = changes(facts.known_good, facts.current, left)
     named = " and ".join(f"{c.field} ({c.before} -> {c.after})" for c in changed)

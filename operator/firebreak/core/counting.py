@@ -21,6 +21,8 @@ from firebreak.core.ports_metrics import Labels, Vector
 
 # Labels that differ between replicas of a Prometheus, not between series.
 REPLICA_LABELS = frozenset({"prometheus_replica", "__replica__"})
+JUDGE_LABEL = "judge"  # who gave the verdicts, docs/metrics-contract.md
+MAX_JUDGES = 16  # per service
 MAX_GROUPS = 256  # per service: segments are for scope, they must not cost the fleet its memory
 _NEVER = np.iinfo(np.int64).min
 OVERFLOW = "other"  # the value of every segment label beyond that
@@ -101,6 +103,7 @@ class Counting:
         self.groups: list[Group] = []
         self._group_index: dict[Group, int] = {}
         self._groups_of: list[list[int]] = []
+        self._judges: list[dict[str, int]] = []
         self._group_subject = np.zeros(0, dtype=np.intp)
         self._carry = np.zeros(0)
         self._bad, self._total = _Side(), _Side()
@@ -121,6 +124,10 @@ class Counting:
             [g for g in self._groups_of[subject] if revision is None or self.groups[g].revision == revision],
             dtype=np.intp,
         )
+
+    def judges(self, subject: int) -> dict[str, int]:
+        """Who gave the verdicts, and the step in which each was first seen; the first step of all means: or before."""
+        return dict(self._judges[subject])
 
     def has_revisions(self, subject: int) -> bool:
         """Do the metrics say whose revision an answer is?"""
@@ -230,6 +237,9 @@ class Counting:
                 segments = tuple(values.get(name, "") for name in declared.segments)
                 series = side.identity[identity] = len(side.group)
                 side.group.append(self._group(Group(subject, revision, segments), step))
+                judge = values.get(JUDGE_LABEL, "")
+                if judge and len(self._judges[subject]) < MAX_JUDGES:
+                    self._judges[subject].setdefault(judge, step)
             admitted.append(series)
         return tuple(admitted)
 
@@ -253,6 +263,7 @@ class Counting:
         self._index_of[subject] = index
         self._marks = np.append(self._marks, np.full((len(_Mark), 1), _NEVER), axis=1)
         self._groups_of.append([])
+        self._judges.append({})
         self._by_namespace.setdefault(subject.namespace, []).append(index)
         return index
 
@@ -280,6 +291,7 @@ class Counting:
         }
         for theirs_subject, ours_subject in new.items():
             self._marks[:, ours_subject] = other._marks[:, theirs_subject]
+            self._judges[ours_subject] = dict(other._judges[theirs_subject])
         self._carry = np.append(self._carry, np.zeros(len(self.groups) - len(self._carry)))
         for theirs, ours in groups.items():
             self._carry[ours] = other._carry[theirs] if theirs < len(other._carry) else 0.0

@@ -8,9 +8,9 @@ What must stay true:
 - Whatever is held or awaited says so, and when to look again.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncident, Exposure, Phase
+from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncident, AIIncidentStatus, Exposure, Phase
 from firebreak.api.v1alpha1.policy import ActionKind
 from firebreak.core import approval, blindness, containment, judging, release, requests
 from firebreak.core.commands import (
@@ -35,7 +35,10 @@ from firebreak.core.opening import opening
 from firebreak.core.paging import note_hold, page
 from firebreak.core.severity import ladder_of, severity_of, worst
 from firebreak.core.situation import Situation
-from firebreak.core.steps import in_words
+from firebreak.core.steps import in_words, is_contained
+
+EXPOSURE_EVERY = timedelta(minutes=5)
+"""While nothing is contained, how many users it touches is estimated again this often; that is not told by itself."""
 
 
 def decide(s: Situation, now: datetime) -> Decision:
@@ -133,11 +136,14 @@ def _join(s: Situation, incident: AIIncident, now: datetime) -> Move:
         ]
         updated = UpdateEvidence(
             objectives=objectives,
-            exposure=Exposure(bad_answers=s.bad_answers, segments=tuple(name[:256] for name in s.worse_segments[:16])),
+            exposure=_exposure(s, status, now),
             because="; ".join(told)[:1024],
             reason=Reason.OBJECTIVE_JOINED if any(o.breached for o in changed) else Reason.OBJECTIVE_MET,
         )
         return Move(commands=(updated,))
+    if _exposure_is_due(s, status, now):
+        quiet = UpdateEvidence(objectives=status.objectives, exposure=_exposure(s, status, now))
+        return Move(commands=(quiet,))
     if status.category is None or incident.spec.category is not None:
         return Move()
     # What could not be seen named the category of an incident that began so; from the first breach on that one does.
@@ -159,6 +165,23 @@ def _join(s: Situation, incident: AIIncident, now: datetime) -> Move:
         else f"{category} is worse than {status.category}: severity {severity}; what is in force stays",
     )
     return Move(commands=(switched,))
+
+
+def _exposure(s: Situation, status: AIIncidentStatus, now: datetime) -> Exposure:
+    """As estimated now; once contained, and where it cannot be estimated any more, as it was."""
+    if s.exposure == Exposure() or (is_contained(status) and status.exposure.as_of):
+        return status.exposure
+    if s.exposure.bad_answers is None and status.exposure.bad_answers is not None:
+        return status.exposure
+    return s.exposure.model_copy(update={"as_of": now})
+
+
+def _exposure_is_due(s: Situation, status: AIIncidentStatus, now: datetime) -> bool:
+    last = status.exposure.as_of
+    if last is not None and now - last < EXPOSURE_EVERY:
+        return False
+    fresh = _exposure(s, status, now)
+    return fresh.model_copy(update={"as_of": last}) != status.exposure
 
 
 def _see(s: Situation, incident: AIIncident) -> Move:

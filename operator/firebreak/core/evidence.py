@@ -50,6 +50,8 @@ def breached(objective: Objective, verdict: Verdict) -> BreachedObjective:
         tier=verdict.tier.label,
         rate=verdict.estimate if objective.target is not None else None,
         onset=verdict.onset.at if verdict.onset else None,
+        onset_earliest=verdict.onset.earliest if verdict.onset else None,
+        onset_latest=verdict.onset.latest if verdict.onset else None,
         because=verdict.because[:1024],
     )
 
@@ -63,7 +65,9 @@ def merged(known: tuple[BreachedObjective, ...], s: Situation, now: datetime) ->
     for objective, verdict in _loud(s):
         old, new = by_name.get(objective.name), breached(objective, verdict)
         if old is not None:
-            new = new.model_copy(update={"onset": old.onset or new.onset, "tier": max(old.tier, new.tier, key=_rank)})
+            first = old if old.onset else new
+            kept = {"onset": first.onset, "onset_earliest": first.onset_earliest, "onset_latest": first.onset_latest}
+            new = new.model_copy(update=kept | {"tier": max(old.tier, new.tier, key=_rank)})
         elif not _is_news(s, objective, verdict, s.last_resolved):
             continue
         by_name[new.name] = new

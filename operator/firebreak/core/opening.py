@@ -6,13 +6,12 @@ Asked by `decide` while a service has no open incident, or one that a person has
 from datetime import datetime
 
 from firebreak.api.v1alpha1.aiservice import Category
-from firebreak.api.v1alpha1.incident import Suspect
 from firebreak.core.blindness import losses
 from firebreak.core.commands import Move, OpenIncident, Reason
 from firebreak.core.evidence import categories_of, onset_of, speaking
-from firebreak.core.revision import RevisionFacts, changes
 from firebreak.core.severity import ladder_of, severity_of, worst
 from firebreak.core.situation import Situation
+from firebreak.core.suspects import suspects
 from firebreak.core.verdict import Tier
 
 OPENED_BY = "firebreak.dev/opened-by"
@@ -46,7 +45,7 @@ def opening(s: Situation, now: datetime) -> Move:
         severity=(declared.severity if declared else None) or severity_of(s.policy, category),
         category=category,
         objectives=objectives,
-        suspects=suspects(s.revision),
+        suspects=suspects(s.revision, objectives, s.judges),
         onset=onset_of(objectives) or min((c.lost_since for c in blind), default=now if declared else None),
         ladder=ladder_of(s.policy, category),
         reason=reason,
@@ -54,10 +53,3 @@ def opening(s: Situation, now: datetime) -> Move:
         coverage=blind,
     )
     return Move(commands=(opened,))
-
-
-def suspects(facts: RevisionFacts) -> tuple[Suspect, ...]:
-    """What differs from the last revision proven good."""
-    if facts.current is None or facts.known_good is None or facts.since is None:
-        return ()
-    return changes(facts.known_good, facts.current, facts.left_known_good or facts.since)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from firebreak.api.v1alpha1 import AIIncident
 from firebreak.api.v1alpha1.aiservice import AIServiceSpec
+from firebreak.api.v1alpha1.incident import Exposure
 from firebreak.api.v1alpha1.policy import ContainmentPolicySpec
 from firebreak.api.v1alpha1.references import TargetRef
 from firebreak.core.commands import Reason
@@ -18,6 +19,7 @@ from firebreak.core.objectives import ServiceKey
 from firebreak.core.observations import Effect
 from firebreak.core.ports import KubeObject
 from firebreak.core.revision import RevisionFacts
+from firebreak.core.suspects import JudgeSeen
 from firebreak.core.verdict import RecoveryVerdict, Verdict
 
 
@@ -73,5 +75,7 @@ class Situation:
     """What the installation's circuit breaker holds; people are asked about it once, not by each incident."""
     past: tuple[PastContainment, ...] = ()
     last_resolved: datetime | None = None
-    bad_answers: int | None = None
-    worse_segments: tuple[str, ...] = ()
+    exposure: Exposure = field(default_factory=Exposure)
+    """Of the open incident, as estimated now."""
+    judges: tuple[JudgeSeen, ...] = ()
+    """Who gave the verdicts of the objectives, and since when."""

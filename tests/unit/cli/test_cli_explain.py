@@ -196,3 +196,30 @@ def test_what_cannot_be_seen_is_told(capsys: pytest.CaptureFixture[str]) -> None
     text = explained(capsys, an_incident(objectives=[], coverage=[lost]))
 
     assert "groundedness  not seen  since 03:01:00Z  2 of 6000 were judged" in text
+
+
+def test_whom_it_touched_is_told_with_intervals(capsys: pytest.CaptureFixture[str]) -> None:
+    """How many bad answers, in which segments and in which not, and between which moments it began."""
+    objective = {
+        "name": "groundedness",
+        "category": "Hallucination",
+        "tier": "Confirmed",
+        "onset": at("03:01:18"),
+        "onsetEarliest": at("02:58:18"),
+        "onsetLatest": at("03:02:18"),
+    }
+    exposure = {
+        "badAnswers": 340,
+        "badAnswersLow": 210,
+        "badAnswersHigh": 480,
+        "answers": 9000,
+        "segments": ["feature=dates"],
+        "unaffectedSegments": ["feature=names"],
+        "affectedShare": "34%",
+    }
+
+    text = explained(capsys, an_incident(objectives=[objective], exposure=exposure))
+
+    assert "03:01:18Z (between 02:58:18Z and 03:02:18Z), 2m2s before it was detected" in text
+    assert "about 340 (210 to 480) bad answers served of 9000" in text
+    assert "worst in feature=dates (34% of what was judged); well in feature=names" in text

@@ -162,6 +162,21 @@ async def test_only_the_affected_segment_is_called_worse():
     assert [(s.name, s.worse) for s in segments] == [("feature=names", True), ("feature=dates", False)]
 
 
+async def test_who_judges_is_known_since_when():
+    """After a restart too."""
+    story = Story()
+    sampler = story.sampler()
+    for _ in range(5):
+        story.count(0, 40, judge="llm-1")
+    for _ in range(5):
+        story.count(0, 40, judge="llm-2")
+        await story.told_to(sampler, ratio())
+    rebuilt = story.sampler()
+    await story.told_to(rebuilt, ratio())
+    expected = {"llm-1": GRID.end(FIRST + 2), "llm-2": GRID.end(FIRST + 7)}
+    assert sampler.judges_seen(ratio().key) == rebuilt.judges_seen(ratio().key) == expected
+
+
 async def test_services_that_share_an_indicator_are_read_by_the_same_two_queries():
     """Cost grows with the number of indicators."""
     story = Story()

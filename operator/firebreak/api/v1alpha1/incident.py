@@ -199,13 +199,15 @@ class Suspect(ApiModel):
     """Something that changed around the onset."""
 
     field: Annotated[str, Field(max_length=63)]
-    """The revision's field."""
+    """The revision's field, or "judge of" an objective."""
     before: Annotated[str, Field(max_length=256)]
     """Its value before, shortened."""
     after: Annotated[str, Field(max_length=256)]
     """Its value after, shortened."""
     changed_at: Time
     """When the change was first seen."""
+    note: Text = ""
+    """What it means, where it is no part of the service."""
 
 
 class BreachedObjective(ApiModel):
@@ -221,6 +223,10 @@ class BreachedObjective(ApiModel):
     """The estimated share of bad answers when it was last breached."""
     onset: Time | None = None
     """The estimated beginning."""
+    onset_earliest: Time | None = None
+    """With about 95% confidence not before."""
+    onset_latest: Time | None = None
+    """With about 95% confidence not after."""
     because: Text = ""
     """The numbers in words."""
     breached: bool = True
@@ -323,8 +329,20 @@ class Exposure(ApiModel):
 
     bad_answers: int | None = None
     """Estimated number of bad answers served since the onset; needs spec.answers."""
+    bad_answers_low: int | None = None
+    """With 95% confidence at least so many."""
+    bad_answers_high: int | None = None
+    """With 95% confidence at most so many."""
+    answers: int | None = None
+    """How many answers were given since the onset."""
     segments: Annotated[tuple[Annotated[str, Field(max_length=256)], ...], Field(max_length=16)] = ()
     """The segments that are worse than the target, worst first."""
+    unaffected_segments: Annotated[tuple[Annotated[str, Field(max_length=256)], ...], Field(max_length=16)] = ()
+    """The segments that were shown to meet the target; of the others it cannot be told."""
+    affected_share: Annotated[str, Field(max_length=8)] = ""
+    """The share of what was judged since the onset that lies in the worse segments, such as 34%."""
+    as_of: Time | None = None
+    """When this was estimated; while nothing is contained, every five minutes."""
 
 
 class AIIncidentStatus(ApiModel):

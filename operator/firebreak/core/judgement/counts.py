@@ -31,14 +31,18 @@ class Counts:
         return Counts(bad=self.bad[index:], judged=self.judged[index:], end=self.end, step=self.step)
 
 
-def tempered_interval(rule: Sequential, counts: Counts) -> Interval:
+def discount_of(rule: Sequential, counts: Counts) -> float:
+    """By how much clustering makes the counts say less, over all of these steps."""
     some = counts.judged > 0.0
-    discount = 1.0
-    if some.any():
-        # Weighed by what was judged: a few large steps matter as much as they say.
-        effects = design_effect(rule.clustering, mean_judged(counts.judged))[some]
-        discount = float(np.average(effects, weights=counts.judged[some]))
-    return interval(float(counts.bad.sum()), float(counts.judged.sum()), discount)
+    if not some.any():
+        return 1.0
+    # Weighed by what was judged: a few large steps matter as much as they say.
+    effects = design_effect(rule.clustering, mean_judged(counts.judged))[some]
+    return float(np.average(effects, weights=counts.judged[some]))
+
+
+def tempered_interval(rule: Sequential, counts: Counts) -> Interval:
+    return interval(float(counts.bad.sum()), float(counts.judged.sum()), discount_of(rule, counts))
 
 
 def rate(bad: float, judged: float) -> str:

@@ -1,4 +1,8 @@
-"""Which segments of a service's users are affected, and which are not?"""
+"""Which segments of a service's users are affected, and which are not?
+
+Many segments are looked at at once, and the more there are the likelier one of them looks bad, or well, by chance. So both
+questions are answered by Holm's method, at 5% for the whole list; what neither answers cannot be told.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +11,10 @@ import numpy as np
 
 from firebreak.core.detectors.rules import Sequential
 from firebreak.core.detectors.tempering import design_effect
-from firebreak.core.estimates import interval, lower_bound
+from firebreak.core.estimates import interval, lower_bound, upper_bound
 from firebreak.core.verdict import Interval
+
+_ERROR_RATE = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,21 +26,35 @@ class SegmentCounts:
     bad: float
     interval: Interval
     worse: bool  # than the objective allows, the whole list of segments considered
+    fine: bool  # within what it allows, the whole list of segments considered
 
 
 def worse_segments(rule: Sequential, segments: Sequence[tuple[str, float, float]], steps: int) -> list[SegmentCounts]:
-    """Of (segment, bad, judged) over some steps, which are above what is allowed? Holm's method at 5% over all."""
-    found = []
+    """Of (segment, bad, judged) over some steps, which are above what is allowed, and which within? The worst first."""
+    counted = []
     for name, bad, judged in segments:
         discount = float(design_effect(rule.clustering, np.array([judged / max(1, steps)]))[0])
-        low = lower_bound(bad / discount, judged / discount, 0.05)
-        found.append((name, bad, judged, discount, low))
-    found.sort(key=lambda item: item[4], reverse=True)
-    result, still = [], True
-    for rank, (name, bad, judged, discount, _) in enumerate(found):
-        alpha = 0.05 / (len(found) - rank)
-        still = still and lower_bound(bad / discount, judged / discount, alpha) > rule.allowed
-        result.append(
-            SegmentCounts(name=name, judged=judged, bad=bad, interval=interval(bad, judged, discount), worse=still)
+        counted.append((name, bad, judged, discount))
+    # Ordered by their evidence: by the bound at one level for all, which lies furthest from the limit.
+    from_below = sorted(counted, key=lambda c: lower_bound(c[1] / c[3], c[2] / c[3], _ERROR_RATE), reverse=True)
+    from_above = sorted(counted, key=lambda c: upper_bound(c[1] / c[3], c[2] / c[3], _ERROR_RATE))
+    worse, fine = set(), set()
+    for rank, (name, bad, judged, discount) in enumerate(from_below):
+        if lower_bound(bad / discount, judged / discount, _ERROR_RATE / (len(counted) - rank)) <= rule.allowed:
+            break
+        worse.add(name)
+    for rank, (name, bad, judged, discount) in enumerate(from_above):
+        if upper_bound(bad / discount, judged / discount, _ERROR_RATE / (len(counted) - rank)) > rule.allowed:
+            break
+        fine.add(name)
+    return [
+        SegmentCounts(
+            name=name,
+            judged=judged,
+            bad=bad,
+            interval=interval(bad, judged, discount),
+            worse=name in worse,
+            fine=name in fine,
         )
-    return result
+        for name, bad, judged, discount in from_below
+    ]

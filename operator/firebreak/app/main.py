@@ -14,7 +14,6 @@ import structlog
 from firebreak.adapters.kube.client import KubeClient
 from firebreak.adapters.kube.cluster import KubeCluster
 from firebreak.adapters.kube.events import Events
-from firebreak.adapters.kube.kinds import Kind
 from firebreak.adapters.kube.lease import Lease, LeaseSettings
 from firebreak.adapters.kube.objects import FirebreakObjects
 from firebreak.adapters.kube.quarantines import Quarantines
@@ -29,11 +28,12 @@ from firebreak.app.endpoints import Endpoints
 from firebreak.app.evaluate import Evaluation
 from firebreak.app.handlers import watched_kinds
 from firebreak.app.http import Http
+from firebreak.app.leading import lead_forever
 from firebreak.app.loop import Loop
 from firebreak.app.objectives import Objectives
 from firebreak.app.observe import Observer
 from firebreak.app.queue import Turns
-from firebreak.app.relist import relist, relist_forever
+from firebreak.app.relist import relist_forever
 from firebreak.app.report import Reporter
 from firebreak.app.revisions import Revisions
 from firebreak.app.sampler import Sampler
@@ -44,7 +44,6 @@ from firebreak.app.telemetry import Telemetry
 from firebreak.app.timed import TimedCluster, TimedMetrics
 from firebreak.app.watch import watch_forever
 from firebreak.core.objectives import SourceKey
-from firebreak.core.ports import ClusterError
 from firebreak.core.ports_metrics import MetricsPort
 
 log = structlog.get_logger()
@@ -144,7 +143,9 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
                     relist_forever(client, catalog, kinds, telemetry, clock, settings.relist_seconds), name="relist"
                 ),
                 group.create_task(evaluation.run(), name="evaluation"),
-                group.create_task(_lead(client, catalog, kinds, revisions, turns, lease, telemetry), name="lead"),
+                group.create_task(
+                    lead_forever(client, catalog, kinds, revisions, turns, lease, telemetry), name="lead"
+                ),
                 group.create_task(_tell(source_status, endpoints, breaker_status, lease, clock), name="shared status"),
                 *(group.create_task(loop.work(), name=f"worker {n}") for n in range(settings.workers)),
             ]
@@ -156,42 +157,6 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
             await elector
     finally:
         await sources.close()
-
-
-async def _lead(
-    client: KubeClient,
-    catalog: Catalog,
-    kinds: tuple[Kind, ...],
-    revisions: Revisions,
-    turns: Turns,
-    lease: Lease,
-    telemetry: Telemetry,
-) -> None:
-    """On becoming the leader: look at everything afresh, and go on with what another may have left half done."""
-    led = False
-    while True:
-        leads = lease.is_leader()
-        telemetry.leads(leads)
-        if leads and not led:
-            log.info("leading", epoch=lease.epoch)
-            revisions.forget_all()
-            try:
-                await relist(client, catalog, kinds)
-            except ClusterError as error:
-                log.warning("relist_failed", error=str(error))
-                await asyncio.sleep(1.0)
-                continue
-            for key in {*catalog.services(), *catalog.services_with_open_incidents()}:
-                turns.touch(key)
-        elif led and not leads:
-            log.warning("not_leading_any_more", epoch=lease.epoch)
-        led = leads
-        try:
-            async with asyncio.timeout(1.0):
-                await lease.changed.wait()
-                lease.changed.clear()
-        except TimeoutError:
-            continue
 
 
 async def _tell(

@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 GENERATED := crds charts/firebreak/crds docs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit lint format generate lab lab-down lab-build bench-detect lock clean
+.PHONY: help demo test test-unit lint format generate lab lab-down lab-build bench-detect bench-faults lock clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
@@ -56,6 +56,9 @@ lab-build: $(READY) ## Build the lab's programs once, into a per-user cache
 
 bench-detect: $(READY) ## Measure the detectors by simulation and write the tables of docs/detection.md
 	$(BIN)/python -m bench.detect
+
+bench-faults: $(READY) ## Kill, cut off, refuse and delay the operator at every write, in virtual time (ARGS="--story RollBack": a part)
+	$(BIN)/python -m bench.faults $(ARGS)
 
 lock: $(READY) ## Write requirements.lock from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --all-extras --generate-hashes --universal --python-version 3.11 -o requirements.lock --upgrade

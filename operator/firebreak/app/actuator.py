@@ -44,6 +44,10 @@ _QUARANTINE_WITHIN_SECONDS = 10.0
 """A policy takes about a second to take effect; past this the rollback goes ahead without, and says so. An API server
 that has just started may need 30 s, until it finds the Quarantines' kind: that is too long for users to wait."""
 
+_REFUSED_FOR_SECONDS = 30.0
+"""What is refused (403, 422) is tried again for so long: a webhook that is just restarting, a role that is bound a moment
+later. Past this the step is blocked and the ladder goes on, since users should not wait for what may never come."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
@@ -62,6 +66,8 @@ class Actuator:
         self._clock = clock
         self._not_denying_since: dict[ObjectKey, float] = {}
         """Quarantines that are awaited: since when (monotonic) the API server answers, and does not deny."""
+        self._refused_since: dict[tuple[ObjectKey, str], float] = {}
+        """Actions of which a write is refused: since when (monotonic), without an outage in between."""
 
     async def carry_out(self, incident: AIIncident, context: Context) -> AIIncidentStatus:
         """Do what is outstanding; returns the record after it, equal to the one given when there was nothing to do.
@@ -105,6 +111,12 @@ class Actuator:
                         name=write.target.name,
                         path=write.path,
                     )
+                case Refused() if self._is_tried_again(incident, action):
+                    message = (
+                        f"{write.target.kind} {write.target.name} {write.path}: {_words(result)}; it is tried again"
+                    )
+                    waits = action.model_copy(update={"writes": tuple(writes), "message": message[:1024]})
+                    return with_action(status, waits)
                 case Changed() | Unmatched() | Missing() | Refused():
                     message = f"{write.target.kind} {write.target.name} {write.path}: {_words(result)}"[:1024]
                     blocked = action.model_copy(
@@ -113,10 +125,18 @@ class Actuator:
                     return with_entry(with_action(status, blocked), Reason.WRITE_BLOCKED, message, self._clock.now())
                 case _:
                     assert_never(result)
-        written = action.model_copy(update={"writes": tuple(writes)})
+        self._refused_since.pop(_refusal(incident, action), None)
+        written = action.model_copy(update={"writes": tuple(writes), "message": ""})
         if action.phase is ActionPhase.INTENDED:
             return self._applied(status, written)
         return with_action(status, written)
+
+    def _is_tried_again(self, incident: AIIncident, action: Action) -> bool:
+        now = self._clock.monotonic()
+        if now - self._refused_since.setdefault(_refusal(incident, action), now) < _REFUSED_FOR_SECONDS:
+            return True
+        del self._refused_since[_refusal(incident, action)]
+        return False
 
     def _applied(self, status: AIIncidentStatus, action: Action) -> AIIncidentStatus:
         done = action.model_copy(update={"phase": ActionPhase.APPLIED, "applied_at": self._clock.now(), "message": ""})
@@ -218,6 +238,11 @@ class Actuator:
                 log.warning("quarantine_not_probed", quarantine=name, error=str(error))
                 return False
         return True
+
+
+def _refusal(incident: AIIncident, action: Action) -> tuple[ObjectKey, str]:
+    meta = incident.metadata
+    return ObjectKey(API_VERSION, AIIncident.__name__, meta.namespace, meta.name), action.id
 
 
 def _is_owed(action: Action) -> bool:

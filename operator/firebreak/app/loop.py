@@ -28,7 +28,7 @@ from firebreak.core.decide import decide, without_service
 from firebreak.core.incident_conditions import joined, with_conditions
 from firebreak.core.objectives import ServiceKey
 from firebreak.core.opening import DETECTOR, OPENED_BY
-from firebreak.core.ports import ClusterError, ObjectKey
+from firebreak.core.ports import ClusterError, ObjectKey, Refused
 from firebreak.core.proof import active
 from firebreak.core.quarantine import is_to_be_lifted
 from firebreak.core.record import begun, recorded
@@ -219,6 +219,8 @@ class Loop:
     async def _hold(self, incident: AIIncident) -> AIIncident:
         """From the first intent to the last undo the record must not be lost."""
         held = await self._objects.hold(_key(incident), FINALIZER)
+        if isinstance(held, Refused):
+            raise ClusterError(f"cannot hold incident {incident.metadata.name}: {held.code} {held.message}")
         if not isinstance(held, Stored):
             raise Stale
         self._catalog.see(held.object)
@@ -243,6 +245,9 @@ class Loop:
             fresh = await self._objects.get("AIIncident", incident.metadata.namespace, incident.metadata.name)
             if fresh is not None:
                 self._catalog.see(fresh)
+        elif isinstance(stored, Refused):
+            # It stands there still, as it was: to forget it would be to open a second one beside it.
+            raise ClusterError(f"cannot record in {incident.metadata.name}: {stored.code} {stored.message}")
         else:
             self._catalog.forget(_key(incident))
         raise Stale

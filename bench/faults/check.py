@@ -1,0 +1,113 @@
+"""Has anything been lost, doubled, left half done, or overwritten silently?
+
+The witness looks at every change at the API server as it happens; `differences` holds an ending against the ending of
+the same story without any mishap.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bench.faults.api import Doc, FakeApi, Place
+from bench.faults.manifests import SERVICE, SPOTS, revision
+
+from firebreak.adapters.kube.client import FIELD_MANAGER
+from firebreak.core.field_paths import FieldPath, find
+from firebreak.core.ports import ABSENT, Unmatched
+from firebreak.core.revision import digest_of
+
+if TYPE_CHECKING:
+    from bench.faults.story import Ending
+
+
+class Witness:
+    """Sees what Firebreak writes, and whether its record had said so before."""
+
+    def __init__(self, api: FakeApi) -> None:
+        self._api = api
+        self.written: list[tuple[str, Any]] = []
+        self.overwritten: list[str] = []
+        api.before_change = self._sees
+
+    def _sees(self, place: Place, before: Doc, after: Doc, by: str) -> None:
+        if by != FIELD_MANAGER:
+            return
+        for name, spot in SPOTS.items():
+            if spot.place != place:
+                continue
+            held, set_to = _value(before, spot.path), _value(after, spot.path)
+            if held == set_to:
+                continue
+            self.written.append((name, set_to))
+            if not self._is_announced(spot.path, place, held, set_to):
+                self.overwritten.append(f"{name}: {held!r} was replaced by {set_to!r}, and no record says so")
+
+    def _is_announced(self, path: str, place: Place, held: Any, set_to: Any) -> bool:
+        for incident in self._api.all("aiincidents"):
+            for action in incident.get("status", {}).get("actions", ()):
+                for write in action["writes"]:
+                    if write["path"] != path or write["target"]["name"] != place.name:
+                        continue
+                    known = [write["last"], *write.get("attempted", ())]
+                    values = [self._meant(v) for v in known]
+                    if held in values and set_to == self._meant(write["desired"]):
+                        return True
+        return False
+
+    def _meant(self, value: Mapping[str, Any]) -> Any:
+        return value.get("value")
+
+
+def _value(object_: Doc, path: str) -> Any:
+    found = find(object_, FieldPath.parse(path))
+    return None if isinstance(found, Unmatched) or found.value is ABSENT else found.value
+
+
+_REVISIONS = {f"{SERVICE.name}-{digest_of(revision(name))}" for name in ("v1", "v2", "v3")}
+_OPEN = ("Intended", "Applied", "Undoing")
+
+
+def half_done(ending: "Ending") -> list[str]:
+    """What is wrong with an ending whatever the story was."""
+    wrong = [f"an exception in a turn: {failure}" for failure in ending.failures]
+    wrong += [f"overwritten silently: {words}" for words in ending.overwritten]
+    if not ending.is_over:
+        wrong.append("never over")
+    wrong += [f"Firebreak's name is still on {name}" for name in ending.owned]
+    wrong += [f"quarantine {name} is still there" for name in ending.quarantines]
+    for incident in ending.incidents:
+        name, status = incident["metadata"]["name"], incident.get("status", {})
+        if incident["metadata"].get("finalizers"):
+            wrong.append(f"{name} is still held by a finalizer")
+        wrong += [f"{name}: {a['id']} is {a['phase']}" for a in status.get("actions", ()) if a["phase"] in _OPEN]
+        for action in status.get("actions", ()):
+            done = [bool(w.get("landed")) for w in action["writes"]]
+            if action["phase"] == "Blocked" and any(done) and not all(done):
+                wrong.append(f"{name}: {action['id']} is written by half")
+    return wrong
+
+
+def summary(ending: "Ending") -> dict[str, Any]:
+    """What must be the same in two stories that came to the same end."""
+    return {
+        "values": dict(ending.values),
+        "incidents": [
+            (
+                i["metadata"]["name"],
+                i["status"]["phase"],
+                [(a["id"], a["phase"], a["outcome"]) for a in i["status"].get("actions", ())],
+            )
+            for i in ending.incidents
+        ],
+        # What stood there between two writes of one deployment may or may not have been seen.
+        "snapshots": [n for n in ending.snapshots if n in _REVISIONS],
+    }
+
+
+def differences(ending: "Ending", undisturbed: "Ending", *, same_writes: bool = True) -> list[str]:
+    """Everything in which an ending falls short of the undisturbed one."""
+    wrong = half_done(ending)
+    mine, theirs = summary(ending), summary(undisturbed)
+    wrong += [f"{what}: {mine[what]} instead of {theirs[what]}" for what in mine if mine[what] != theirs[what]]
+    if same_writes and ending.written != undisturbed.written:
+        wrong.append(f"written: {ending.written} instead of {undisturbed.written}")
+    return wrong

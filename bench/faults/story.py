@@ -1,0 +1,222 @@
+"""One story from a good day through a bad revision to its fix, with whatever goes wrong on the way.
+
+v1 serves and is proven; a pipeline deploys v2, which is bad; Firebreak contains; a person deploys v3, the fix; Firebreak
+gives back. What a story comes to is plain data (`Ending`), which bench/faults/check.py compares.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from bench.faults.api import Change, Doc, FakeApi
+from bench.faults.check import Witness
+from bench.faults.cluster import SimulatedCluster
+from bench.faults.connection import Boundaries, Mishap
+from bench.faults.manifests import IMAGE_FIELD, PROMPT, PROMPT_FIELD, SPOTS, WORKLOAD, revision, set_up
+from bench.faults.replica import Replica
+from bench.faults.virtual import WorldClock, elapsed, run
+
+RESTARTED_AFTER = 2.0
+DEPLOYED_AT = 40.0
+FIXED_AFTER = 30.0
+"""Seconds from when it is contained until a person deploys the fix."""
+LONGEST = 2 * 3600.0
+"""Virtual seconds after which a story that has not ended counts as one that never does."""
+QUIET = 120.0
+"""Seconds without a change of anything that matters, after the incident is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What happens in a story."""
+
+    story: str
+    seed: int = 0
+    replicas: int = 1
+    mishaps: Mapping[int, Mishap] = field(default_factory=dict)
+    also: tuple[Callable[["Stage"], Awaitable[None]], ...] = ()
+    """What else goes on beside it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What a story came to."""
+
+    is_over: bool
+    took: float
+    values: Mapping[str, Any]
+    owned: tuple[str, ...]
+    """Objects on which Firebreak's name is still."""
+    incidents: tuple[Doc, ...]
+    quarantines: tuple[str, ...]
+    snapshots: tuple[str, ...]
+    written: tuple[tuple[str, Any], ...]
+    """What Firebreak set, in order: place and value."""
+    boundaries: tuple[str, ...]
+    failures: tuple[str, ...]
+    """Mistakes of ours that showed as exceptions."""
+    overwritten: tuple[str, ...]
+    """Values that Firebreak replaced without its record having said that it would."""
+    changes: tuple[Change, ...]
+    events: tuple[tuple[str, str], ...]
+
+
+class Stage:
+    """Everything that lives in one story."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.chance = random.Random(plan.seed)
+        random.seed(plan.seed)  # the Lease's jitter
+        self.api = FakeApi(now=WorldClock().now, elapsed=elapsed)
+        set_up(self.api, plan.story)
+        self.cluster = SimulatedCluster(self.api, feature_is_cause=plan.story == "DisableFeature")
+        self.boundaries = Boundaries(plan.mishaps, self._happens)
+        self.witness = Witness(self.api)
+        self.replicas: list[Replica] = []
+        self.failures: list[str] = []
+        self._started = 0
+        self.last_disturbed = 0.0
+        self.api_away_until = 0.0
+        self.prometheus_away = False
+
+    def start_replica(self) -> Replica:
+        """Another process, with a name of its own."""
+        self._started += 1
+        made = Replica(f"replica-{self._started}", self.api, self.cluster, self.boundaries, self.chance, self.failures)
+        made.connection.cut_off(self.api_away_until - elapsed())
+        made.prometheus_is_away(self.prometheus_away)
+        self.replicas.append(made)
+        made.start()
+        return made
+
+    def _happens(self, mishap: Mishap) -> None:
+        """What strikes everybody, or lasts."""
+        self.last_disturbed = elapsed()
+        later = asyncio.get_running_loop().call_later
+        lasts = self.chance.choice((10.0, 60.0, 300.0, 600.0))
+        match mishap:
+            case Mishap.API_AWAY:
+                self.api_away_until = elapsed() + lasts
+                for replica in self.replicas:
+                    replica.connection.cut_off(lasts)
+            case Mishap.PROMETHEUS_AWAY:
+                self._prometheus_is_away(True)
+                later(lasts, self._prometheus_is_away, False)
+            case Mishap.CLOCK_AHEAD | Mishap.CLOCK_BEHIND:
+                # Of the one that acts; the others' clocks are right.
+                wrong = timedelta(hours=1 if mishap is Mishap.CLOCK_AHEAD else -1)
+                acting = next(r for r in self.replicas if r.lease.is_leader())
+                acting.clock.wrong_by = wrong
+                later(lasts, acting.set_right)
+
+    def _prometheus_is_away(self, away: bool) -> None:
+        self.prometheus_away = away
+        for replica in self.replicas:
+            replica.prometheus_is_away(away)
+
+    def incident(self) -> Doc | None:
+        """The youngest incident."""
+        found = self.api.all("aiincidents")
+        return found[-1] if found else None
+
+    def phase(self) -> str:
+        incident = self.incident()
+        return str((incident or {}).get("status", {}).get("phase", ""))
+
+    def deploy(self, name: str, by: str = "pipeline") -> None:
+        """Somebody deploys a revision: the prompt first, as a chart's apply would."""
+        values = revision(name)
+        self.api.edit(PROMPT, by, {PROMPT_FIELD: values["prompt"]})
+        self.api.edit(WORKLOAD, by, {IMAGE_FIELD: values["model"]})
+
+    async def keep_alive(self) -> None:
+        """What a Deployment does: a process that was killed is started again, under another name."""
+        while True:
+            await asyncio.sleep(0.5)
+            for replica in [r for r in self.replicas if not r.is_alive]:
+                self.replicas.remove(replica)
+                self.last_disturbed = elapsed()
+                # With a second replica that one takes over, so the first may take its time.
+                asyncio.get_running_loop().call_later(
+                    RESTARTED_AFTER if self.plan.replicas == 1 else 45.0, self.start_replica
+                )
+
+    async def people(self) -> None:
+        """The pipeline that deploys the bad revision, and the person who deploys the fix."""
+        await asyncio.sleep(DEPLOYED_AT)
+        self.deploy("v2")
+        while not self._is_time_for_the_fix():  # noqa: ASYNC110 -- the API server in memory has no event for it
+            await asyncio.sleep(1.0)
+        await asyncio.sleep(FIXED_AFTER)
+        self.deploy("v3")
+
+    def _is_time_for_the_fix(self) -> bool:
+        incident = self.incident()
+        status = (incident or {}).get("status", {})
+        if self.plan.story == "RaiseHumanReview":  # which contains nothing
+            return any(a["phase"] == "InForce" for a in status.get("actions", ()))
+        return bool(status.get("phase") == "Contained")
+
+    async def until_over(self) -> bool:
+        """Wait until the incident is over and nothing moves any more; False when it never is."""
+        while elapsed() < LONGEST:
+            await asyncio.sleep(5.0)
+            if self.failures:
+                return False
+            if self.phase() != "Resolved":
+                continue
+            last = max((c.at for c in self.api.changes if c.place.plural != "leases"), default=0.0)
+            if elapsed() - max(last, self.last_disturbed) > QUIET and not self.api.all("quarantines"):
+                return True
+        return False
+
+
+def play(plan: Plan) -> Ending:
+    """Let a story happen."""
+    return run(_play(plan))
+
+
+async def _play(plan: Plan) -> Ending:
+    stage = Stage(plan)
+    for _ in range(plan.replicas):
+        stage.start_replica()
+    beside = [asyncio.create_task(stage.keep_alive()), asyncio.create_task(stage.people())]
+    beside += [asyncio.ensure_future(other(stage)) for other in plan.also]
+    is_over = await stage.until_over()
+    for task in beside:
+        if task.done() and not task.cancelled() and task.exception() is not None:
+            raise RuntimeError("the bench itself failed") from task.exception()
+        task.cancel()
+    for replica in stage.replicas:
+        replica.kill()
+    await asyncio.sleep(1.0)
+    return _ending(stage, is_over)
+
+
+def _ending(stage: Stage, is_over: bool) -> Ending:
+    api = stage.api
+    owned = tuple(
+        o["metadata"]["name"]
+        for plural in ("deployments", "configmaps", "httproutes")
+        for o in api.all(plural)
+        if any(e["manager"] == "firebreak" for e in o["metadata"]["managedFields"])
+    )
+    return Ending(
+        is_over=is_over,
+        took=elapsed(),
+        values={name: stage.cluster.value(name) for name in SPOTS},
+        owned=owned,
+        incidents=tuple(api.all("aiincidents")),
+        quarantines=tuple(q["metadata"]["name"] for q in api.all("quarantines")),
+        snapshots=tuple(sorted(c["metadata"]["name"] for c in api.all("controllerrevisions"))),
+        written=tuple(stage.witness.written),
+        boundaries=tuple(stage.boundaries.passed),
+        failures=tuple(stage.failures),
+        overwritten=tuple(stage.witness.overwritten),
+        changes=tuple(api.changes),
+        events=tuple(api.events),
+    )

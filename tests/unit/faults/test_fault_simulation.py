@@ -1,0 +1,95 @@
+"""Killed between two writes, the operator goes on as if nothing had happened: a small part of `make bench-faults`."""
+
+from typing import Any
+
+import pytest
+from bench.faults.api import FakeApi
+from bench.faults.check import Witness, half_done
+from bench.faults.connection import Mishap
+from bench.faults.manifests import IMAGE_FIELD, LADDERS, ROUTE, WORKLOAD, set_up
+from bench.faults.points import Point, undisturbed, wrong_at
+from bench.faults.virtual import T0
+
+from firebreak.adapters.kube.client import FIELD_MANAGER
+
+_TARGETS = ("deployments", "configmaps", "httproutes")
+
+
+def _field_writes(story: str, replicas: int) -> list[int]:
+    """The boundaries at which something of the user's is written."""
+    asked = undisturbed(story, replicas, 0).boundaries
+    return [n for n, words in enumerate(asked) if any(f"/{plural}/" in words for plural in _TARGETS)]
+
+
+@pytest.mark.parametrize("story", LADDERS)
+def test_a_story_without_mishaps_ends_well(story: str) -> None:
+    """The incident is over, everything stands as it was, and the fix serves."""
+    ending = undisturbed(story, 1, 0)
+
+    assert half_done(ending) == []
+    assert (ending.values["image"], ending.values["primary"]) == ("registry/summarizer:v3", 100)
+
+
+@pytest.mark.parametrize(
+    ("story", "replicas", "mishap"),
+    [
+        ("RollBack", 2, Mishap.KILLED_AFTER),
+        ("RollBack", 1, Mishap.FORBIDDEN),
+        ("SwitchTraffic", 1, Mishap.KILLED_BEFORE),
+        ("RaiseHumanReview", 2, Mishap.LATE_AND_CUT_OFF),
+    ],
+)
+def test_a_mishap_at_a_field_write_changes_no_ending(story: str, replicas: int, mishap: Mishap) -> None:
+    """Killed, overtaken or refused once at any write: nothing is lost, doubled, half done or overwritten."""
+    points = [Point(story, replicas, boundary, mishap, 0) for boundary in _field_writes(story, replicas)]
+
+    assert points, "a story writes something"
+    assert {str(p): wrong for p in points if (wrong := wrong_at(p))} == {}
+
+
+def test_a_record_that_is_refused_once_opens_no_second_incident() -> None:
+    """The incident stands there still, so the same thing is recorded in it a moment later."""
+    asked = undisturbed("DisableFeature", 1, 0).boundaries
+    records = [n for n, words in enumerate(asked) if "/aiincidents/" in words][:4]
+
+    assert {n: wrong for n in records if (wrong := wrong_at(Point("DisableFeature", 1, n, Mishap.INVALID, 0)))} == {}
+
+
+def _an_api() -> FakeApi:
+    api = FakeApi(now=lambda: T0, elapsed=lambda: 0.0)
+    set_up(api, "RollBack")
+    return api
+
+
+def test_the_witness_sees_what_no_record_announced() -> None:
+    """A write by Firebreak that no incident speaks of is an overwriting, whoever's value stood there."""
+    api = _an_api()
+    witness = Witness(api)
+
+    api.edit(WORKLOAD, FIELD_MANAGER, {IMAGE_FIELD: "registry/summarizer:v0"})
+
+    assert len(witness.overwritten) == 1
+
+
+@pytest.mark.parametrize(("force", "status"), [(False, 409), (True, 200)])
+def test_server_side_apply_heeds_owners(force: bool, status: int) -> None:
+    """A field that someone else owns with another value is a conflict, unless the applier insists."""
+    api = _an_api()
+    api.edit(WORKLOAD, "kubectl-edit", {IMAGE_FIELD: "registry/summarizer:v0"})
+    wanted: dict[str, Any] = {
+        "spec": {"template": {"spec": {"containers": [{"name": "server", "image": "registry/summarizer:v1"}]}}}
+    }
+
+    assert api.apply(WORKLOAD, "argocd", wanted, force=force).status == status
+
+
+def test_a_stale_write_is_refused() -> None:
+    """Whoever sends an older resourceVersion is told 409, as by a real API server."""
+    api = _an_api()
+    live = api.read(ROUTE)
+    assert live is not None
+    api.edit(ROUTE, "kubectl-edit", {("metadata", "annotations", "note"): "moved"})
+
+    path = f"/apis/{ROUTE.api_version}/namespaces/docs/httproutes/{ROUTE.name}"
+
+    assert api.handle("PUT", path, {}, live, "application/json").status == 409

@@ -12,8 +12,13 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
 import structlog
+from bench.faults.interleavings import plan_of, wrong_with
 from bench.faults.manifests import LADDERS
+from bench.faults.neighbours import neighbours_of
 from bench.faults.points import lived, points, read, wrong_at
+from bench.faults.story import play
+
+AMONG_OTHERS = "among-others"
 
 
 def main() -> int:
@@ -21,6 +26,8 @@ def main() -> int:
     arguments.add_argument("--seed", type=int, default=20_260, help="of everything that is left to chance")
     arguments.add_argument("--story", choices=tuple(LADDERS), help="only this one")
     arguments.add_argument("--mishap", action="append", help="only this one; may be given several times")
+    arguments.add_argument("--among", type=int, default=5000, help="how many stories with others around")
+    arguments.add_argument("--points", action=argparse.BooleanOptionalAction, default=True, help="try every boundary")
     arguments.add_argument("--workers", type=int, default=os.cpu_count())
     commands = arguments.add_subparsers(dest="command")
     replay = commands.add_parser("replay", help="live through one point again")
@@ -40,13 +47,16 @@ def _be_quiet() -> None:
 def _try_all(chosen: argparse.Namespace) -> int:
     began = time.monotonic()
     stories = (chosen.story,) if chosen.story else tuple(LADDERS)
-    todo = [str(p) for p in points(stories, chosen.seed) if not chosen.mishap or p.mishap in chosen.mishap]
+    todo: list[str] = []
+    if chosen.points:
+        todo = [str(p) for p in points(stories, chosen.seed) if not chosen.mishap or p.mishap in chosen.mishap]
+    if not chosen.story and not chosen.mishap:
+        todo += [f"{AMONG_OTHERS}/{chosen.seed + n}" for n in range(chosen.among)]
     tried: Counter[str] = Counter()
     failed = 0
     with ProcessPoolExecutor(max_workers=chosen.workers, initializer=_be_quiet) as pool:
         for name, wrong in pool.map(_try, todo, chunksize=4):
-            story, replicas, _, mishap, _ = name.split("/")
-            tried[f"{story}, {mishap}, {'restart' if replicas == '1' else 'take-over'}"] += 1
+            tried[_what(name)] += 1
             if wrong:
                 failed += 1
                 print(f"FAIL {name}", *wrong, sep="\n     ", flush=True)
@@ -64,20 +74,40 @@ def _try_all(chosen: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _what(name: str) -> str:
+    if name.startswith(AMONG_OTHERS):
+        return AMONG_OTHERS
+    story, replicas, _, mishap, _ = name.split("/")
+    return f"{story}, {mishap}, {'alone' if replicas == '1' else 'with a second replica'}"
+
+
 def _try(name: str) -> tuple[str, list[str]]:
+    if name.startswith(AMONG_OTHERS):
+        return name, wrong_with(_seed(name))
     return name, wrong_at(read(name))
 
 
+def _seed(name: str) -> int:
+    return int(name.removeprefix(f"{AMONG_OTHERS}/"))
+
+
 def _replay(name: str) -> int:
-    point = read(name)
-    ending = lived(point)
+    if name.startswith(AMONG_OTHERS):
+        print(neighbours_of(_seed(name)), end="\n\n")
+        plan = plan_of(_seed(name))
+        ending, mishaps = play(plan), plan.mishaps
+    else:
+        point = read(name)
+        ending, mishaps = lived(point), {point.boundary: point.mishap}
     for number, asked in enumerate(ending.boundaries):
-        print(f"{number:4} {asked}{f'   <- {point.mishap}' if number == point.boundary else ''}")
+        print(f"{number:4} {asked}{f'   <- {mishaps[number]}' if number in mishaps else ''}")
+    for s in ending.settings:
+        print(f"{s.at:8.2f} {s.by} sets {s.spot}: {s.before!r} -> {s.after!r}")
     for incident in ending.incidents:
         print(f"\n{incident['metadata']['name']}")
         for entry in incident.get("status", {}).get("timeline", ()):
             print(f"  {entry['at'][11:19]} {entry['reason']}: {entry['message']}")
-    wrong = wrong_at(point)
+    wrong = _try(name)[1]
     print("", *(wrong or ["it came to the end that it should"]), sep="\n")
     return 1 if wrong else 0
 

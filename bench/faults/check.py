@@ -4,7 +4,8 @@ The witness looks at every change at the API server as it happens; `differences`
 the same story without any mishap.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.faults.api import Doc, FakeApi, Place
@@ -19,27 +20,57 @@ if TYPE_CHECKING:
     from bench.faults.story import Ending
 
 
-class Witness:
-    """Sees what Firebreak writes, and whether its record had said so before."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """Somebody set one of the places that an action may write."""
 
-    def __init__(self, api: FakeApi) -> None:
+    at: float
+    by: str
+    spot: str
+    before: Any
+    after: Any
+
+
+class Witness:
+    """Sees who sets what, and whether Firebreak's record had said so before."""
+
+    def __init__(self, api: FakeApi, elapsed: Callable[[], float]) -> None:
         self._api = api
-        self.written: list[tuple[str, Any]] = []
-        self.overwritten: list[str] = []
+        self._elapsed = elapsed
+        self.settings: list[Setting] = []
+        self.wrong: list[str] = []
+        self.wanted: set[tuple[str, Any]] = set()
+        """Every value that a record ever said was to stand somewhere, by the place's path."""
         api.before_change = self._sees
 
+    @property
+    def written(self) -> list[tuple[str, Any]]:
+        """What Firebreak set, in order."""
+        return [(s.spot, s.after) for s in self.settings if s.by == FIELD_MANAGER]
+
     def _sees(self, place: Place, before: Doc, after: Doc, by: str) -> None:
-        if by != FIELD_MANAGER:
-            return
+        if place.plural == "aiincidents":
+            self._sees_record(place)
+            for action in (after.get("status") or {}).get("actions", ()):
+                self.wanted |= {(w["path"], self._meant(w["desired"])) for w in action["writes"]}
         for name, spot in SPOTS.items():
             if spot.place != place:
                 continue
             held, set_to = _value(before, spot.path), _value(after, spot.path)
             if held == set_to:
                 continue
-            self.written.append((name, set_to))
-            if not self._is_announced(spot.path, place, held, set_to):
-                self.overwritten.append(f"{name}: {held!r} was replaced by {set_to!r}, and no record says so")
+            self.settings.append(Setting(at=self._elapsed(), by=by, spot=name, before=held, after=set_to))
+            if by == FIELD_MANAGER and not self._is_announced(spot.path, place, held, set_to):
+                self.wrong.append(f"{name}: {held!r} was replaced by {set_to!r}, and no record says so")
+
+    def _sees_record(self, place: Place) -> None:
+        others = [
+            i["metadata"]["name"]
+            for i in self._api.all("aiincidents")
+            if i["metadata"]["name"] != place.name and i.get("status", {}).get("phase") != "Resolved"
+        ]
+        if others:
+            self.wrong.append(f"{place.name} is written while {others} is open")
 
     def _is_announced(self, path: str, place: Place, held: Any, set_to: Any) -> bool:
         for incident in self._api.all("aiincidents"):
@@ -69,7 +100,7 @@ _OPEN = ("Intended", "Applied", "Undoing")
 def half_done(ending: "Ending") -> list[str]:
     """What is wrong with an ending whatever the story was."""
     wrong = [f"an exception in a turn: {failure}" for failure in ending.failures]
-    wrong += [f"overwritten silently: {words}" for words in ending.overwritten]
+    wrong += ending.wrong
     if not ending.is_over:
         wrong.append("never over")
     wrong += [f"Firebreak's name is still on {name}" for name in ending.owned]

@@ -83,12 +83,17 @@ class Connection(KubeClient):
         self._chance = chance
         self._kill = kill
         self._cut_off_until = 0.0
+        self._forbidden = ""
         self.is_dead = False
 
     @property
     def reaches(self) -> bool:
         """Whether anything gets through now."""
         return not self.is_dead and elapsed() >= self._cut_off_until
+
+    def forbid(self, plural: str) -> None:
+        """From here on this kind may not be changed."""
+        self._forbidden = plural
 
     def cut_off(self, seconds: float) -> None:
         """Nothing gets through for a while."""
@@ -133,6 +138,8 @@ class Connection(KubeClient):
             # Half of the time nobody answers, else the connection is refused at once.
             await asyncio.sleep(deadline_seconds if self._chance.random() < 0.5 else 0.05)
             raise ClusterUnavailable(f"{asked}: not reached")
+        if place.plural == self._forbidden and method == "PATCH" and not is_dry:
+            return Answer(status=403, body={"message": f"{place.plural} may not be patched"})
         answered = self._server.handle(method, path, query or {}, sent, content_type)
         if mishap is Mishap.KILLED_AFTER:
             await self._die()

@@ -6,15 +6,13 @@ Prometheus do: a clock that is ahead finds nothing there yet, and what could not
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 from bench.faults.cluster import CONFIRMED_AFTER, SUSPECTED_AFTER, SimulatedCluster
 from bench.faults.manifests import STEP
 from bench.faults.virtual import T0
 
-from firebreak.app.sampler import Answered, BadServed, Sampler
-from firebreak.core.comparison import Comparison
-from firebreak.core.coverage import CoverageLost
-from firebreak.core.judgement import SegmentCounts
+from firebreak.app.sampler import Answered, Sampler
 from firebreak.core.objectives import ObjectiveKey, ServiceKey
 from firebreak.core.verdict import (
     Finding,
@@ -121,11 +119,6 @@ class ScriptedSampler(Sampler):
             span=timedelta(0),
         )
 
-    def regression(
-        self, key: ObjectiveKey, changed_at: datetime, known_good: str | None, revision: str | None
-    ) -> Comparison | None:
-        return None
-
     def answers(self, service: ServiceKey, since: datetime, revision: str | None = None) -> tuple[Answered, ...] | None:
         self.read()
         return tuple(
@@ -134,17 +127,16 @@ class ScriptedSampler(Sampler):
             if (reading := self._cluster.reading(n))
         )
 
-    def bad_served(self, key: ObjectiveKey, since: datetime, revision: str | None = None) -> BadServed | None:
-        return None
-
-    def segments(self, key: ObjectiveKey, since: datetime) -> list[SegmentCounts]:
-        return []
-
     def expected_delay(self, key: ObjectiveKey) -> timedelta | None:
         return timedelta(seconds=CONFIRMED_AFTER * STEP)
 
-    def coverage_lost(self, key: ObjectiveKey) -> CoverageLost | None:
-        return None
-
     def oddities(self, key: ObjectiveKey) -> tuple[str, ...]:
         return ()
+
+    def segments(self, key: ObjectiveKey, since: datetime) -> list[Any]:
+        return []
+
+    def _nothing_is_known(self, *_: Any, **__: Any) -> None:
+        return None
+
+    regression = bad_served = coverage = _nothing_is_known

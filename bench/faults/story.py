@@ -12,12 +12,14 @@ from datetime import timedelta
 from typing import Any
 
 from bench.faults.api import Change, Doc, FakeApi
-from bench.faults.check import Witness
+from bench.faults.check import Setting, Witness
 from bench.faults.cluster import SimulatedCluster
 from bench.faults.connection import Boundaries, Mishap
 from bench.faults.manifests import IMAGE_FIELD, PROMPT, PROMPT_FIELD, SPOTS, WORKLOAD, revision, set_up
 from bench.faults.replica import Replica
 from bench.faults.virtual import WorldClock, elapsed, run
+
+from firebreak.adapters.kube.client import FIELD_MANAGER
 
 RESTARTED_AFTER = 2.0
 DEPLOYED_AT = 40.0
@@ -36,6 +38,10 @@ class Plan:
     story: str
     seed: int = 0
     replicas: int = 1
+    fixed_by: float = float("inf")
+    """When people deploy the fix although nothing is contained."""
+    forbidden: str = ""
+    """A kind that Firebreak may never change: RBAC that was forgotten."""
     mishaps: Mapping[int, Mishap] = field(default_factory=dict)
     also: tuple[Callable[["Stage"], Awaitable[None]], ...] = ()
     """What else goes on beside it."""
@@ -58,8 +64,12 @@ class Ending:
     boundaries: tuple[str, ...]
     failures: tuple[str, ...]
     """Mistakes of ours that showed as exceptions."""
-    overwritten: tuple[str, ...]
-    """Values that Firebreak replaced without its record having said that it would."""
+    wrong: tuple[str, ...]
+    """What was seen on the way: a value that was replaced without a record of it, two incidents open at once."""
+    settings: tuple[Setting, ...]
+    """Who set what, in order."""
+    wanted: frozenset[tuple[str, Any]]
+    """Every value that a record ever said was to stand somewhere, by the place's path."""
     changes: tuple[Change, ...]
     events: tuple[tuple[str, str], ...]
 
@@ -75,19 +85,23 @@ class Stage:
         set_up(self.api, plan.story)
         self.cluster = SimulatedCluster(self.api, feature_is_cause=plan.story == "DisableFeature")
         self.boundaries = Boundaries(plan.mishaps, self._happens)
-        self.witness = Witness(self.api)
+        self.witness = Witness(self.api, elapsed)
         self.replicas: list[Replica] = []
         self.failures: list[str] = []
         self._started = 0
         self.last_disturbed = 0.0
         self.api_away_until = 0.0
         self.prometheus_away = False
+        self.is_fixed = False
+        self.commit: Callable[[str], None] | None = None
+        """How a revision is deployed where Git says what stands in the cluster."""
 
     def start_replica(self) -> Replica:
         """Another process, with a name of its own."""
         self._started += 1
         made = Replica(f"replica-{self._started}", self.api, self.cluster, self.boundaries, self.chance, self.failures)
         made.connection.cut_off(self.api_away_until - elapsed())
+        made.connection.forbid(self.plan.forbidden)
         made.prometheus_is_away(self.prometheus_away)
         self.replicas.append(made)
         made.start()
@@ -128,7 +142,10 @@ class Stage:
         return str((incident or {}).get("status", {}).get("phase", ""))
 
     def deploy(self, name: str, by: str = "pipeline") -> None:
-        """Somebody deploys a revision: the prompt first, as a chart's apply would."""
+        """Somebody deploys a revision: the prompt first, as a chart's apply would; through Git, where there is a loop."""
+        if self.commit is not None:
+            self.commit(name)
+            return
         values = revision(name)
         self.api.edit(PROMPT, by, {PROMPT_FIELD: values["prompt"]})
         self.api.edit(WORKLOAD, by, {IMAGE_FIELD: values["model"]})
@@ -153,8 +170,11 @@ class Stage:
             await asyncio.sleep(1.0)
         await asyncio.sleep(FIXED_AFTER)
         self.deploy("v3")
+        self.is_fixed = True
 
     def _is_time_for_the_fix(self) -> bool:
+        if elapsed() > self.plan.fixed_by:
+            return True
         incident = self.incident()
         status = (incident or {}).get("status", {})
         if self.plan.story == "RaiseHumanReview":  # which contains nothing
@@ -167,9 +187,12 @@ class Stage:
             await asyncio.sleep(5.0)
             if self.failures:
                 return False
-            if self.phase() != "Resolved":
+            # Somebody may have ended it before Firebreak saw enough: then there is no incident.
+            if self.phase() not in ("Resolved", "") or not self.is_fixed:
                 continue
-            last = max((c.at for c in self.api.changes if c.place.plural != "leases"), default=0.0)
+            last = max(
+                (c.at for c in self.api.changes if c.by == FIELD_MANAGER and c.place.plural != "leases"), default=0.0
+            )
             if elapsed() - max(last, self.last_disturbed) > QUIET and not self.api.all("quarantines"):
                 return True
         return False
@@ -216,7 +239,9 @@ def _ending(stage: Stage, is_over: bool) -> Ending:
         written=tuple(stage.witness.written),
         boundaries=tuple(stage.boundaries.passed),
         failures=tuple(stage.failures),
-        overwritten=tuple(stage.witness.overwritten),
+        wrong=tuple(stage.witness.wrong),
+        settings=tuple(stage.witness.settings),
+        wanted=frozenset(stage.witness.wanted),
         changes=tuple(api.changes),
         events=tuple(api.events),
     )

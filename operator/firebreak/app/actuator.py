@@ -35,8 +35,9 @@ from firebreak.core.ports import (
     WriteResult,
 )
 from firebreak.core.quarantine import quarantine_of
-from firebreak.core.record import landed, with_action, with_entry
+from firebreak.core.record import blocked, landed, with_action, with_entry
 from firebreak.core.revision import Snapshot
+from firebreak.core.steps import is_owed, is_taken_back
 
 log = structlog.get_logger()
 
@@ -76,9 +77,9 @@ class Actuator:
         """
         status = incident.status
         for action in status.actions:
-            if action.phase is ActionPhase.UNDOING:
+            if action.phase is ActionPhase.UNDOING or is_taken_back(action):
                 status = await self._undo(incident, status, action, context)
-            elif action.phase in (ActionPhase.INTENDED, ActionPhase.APPLIED, ActionPhase.IN_FORCE) and _is_owed(action):
+            elif action.phase in (ActionPhase.INTENDED, ActionPhase.APPLIED, ActionPhase.IN_FORCE) and is_owed(action):
                 status = await self._apply(incident, status, action, context)
             elif action.phase is ActionPhase.INTENDED:
                 status = self._applied(status, action)
@@ -119,10 +120,8 @@ class Actuator:
                     return with_action(status, waits)
                 case Changed() | Unmatched() | Missing() | Refused():
                     message = f"{write.target.kind} {write.target.name} {write.path}: {_words(result)}"[:1024]
-                    blocked = action.model_copy(
-                        update={"writes": tuple(writes), "phase": ActionPhase.BLOCKED, "message": message}
-                    )
-                    return with_entry(with_action(status, blocked), Reason.WRITE_BLOCKED, message, self._clock.now())
+                    held_up = blocked(action.model_copy(update={"writes": tuple(writes)}), message)
+                    return with_entry(with_action(status, held_up), Reason.WRITE_BLOCKED, message, self._clock.now())
                 case _:
                     assert_never(result)
         self._refused_since.pop(_refusal(incident, action), None)
@@ -149,18 +148,21 @@ class Actuator:
         now = self._clock.now()
         writes = list(action.writes)
         left: list[str] = []
+        has_written = False
         for i, write in enumerate(writes):
             if write.landed or write.left:
                 continue
             result = await self._write(incident, write, context.history)
             match result:
-                case Landed():
+                case Landed(changed=changed):
                     writes[i] = landed(write)
+                    has_written |= changed
                 case Changed() | Unmatched() | Missing():
                     writes[i] = write.model_copy(update={"left": True})
                     left.append(f"{write.target.kind} {write.target.name} {write.path}: {_words(result)}")
                 case Refused():
-                    message = f"cannot give back {write.target.kind} {write.target.name} {write.path}: {_words(result)}"
+                    where = f"{write.target.kind} {write.target.name} {write.path}"
+                    message = f"cannot {_giving_back(action)} {where}: {_words(result)}"
                     if action.message == message[:1024] and tuple(writes) == action.writes:
                         return status
                     held = action.model_copy(update={"writes": tuple(writes), "message": message[:1024]})
@@ -170,6 +172,14 @@ class Actuator:
         for target in dict.fromkeys(w.target for w in writes):
             if not _still_used(status, action, target):
                 await self._cluster.disown(target_key(incident.metadata.namespace, target))
+        if action.phase is ActionPhase.BLOCKED:
+            status = with_action(status, action.model_copy(update={"writes": tuple(writes)}))
+            if not has_written:
+                return status
+            words = "; ".join(
+                [f"{action.kind} could not be carried through, and what was written is taken back", *left]
+            )
+            return with_entry(status, Reason.GIVEN_BACK, words[:1024], now)
         done = action.model_copy(
             update={
                 "writes": tuple(writes),
@@ -245,8 +255,8 @@ def _refusal(incident: AIIncident, action: Action) -> tuple[ObjectKey, str]:
     return ObjectKey(API_VERSION, AIIncident.__name__, meta.namespace, meta.name), action.id
 
 
-def _is_owed(action: Action) -> bool:
-    return any(not (w.landed or w.left) for w in action.writes)
+def _giving_back(action: Action) -> str:
+    return "take back" if action.phase is ActionPhase.BLOCKED else "give back"
 
 
 def _still_used(status: AIIncidentStatus, action: Action, target: TargetRef) -> bool:

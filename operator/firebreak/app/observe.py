@@ -49,7 +49,7 @@ from firebreak.core.requests import contain_is_asked
 from firebreak.core.revision import RevisionFacts
 from firebreak.core.situation import Hold, Situation
 from firebreak.core.soak import soak_began
-from firebreak.core.steps import is_contained, under_way
+from firebreak.core.steps import is_contained, is_taken_back, under_way
 from firebreak.core.verdict import Finding, Health, RecoveryVerdict, Verdict
 
 log = structlog.get_logger()
@@ -378,6 +378,8 @@ def _objective(key: ServiceKey, name: str) -> ObjectiveKey:
 
 def _awaits_effect(status: AIIncidentStatus) -> bool:
     return any(
-        a.phase in (ActionPhase.INTENDED, ActionPhase.APPLIED, ActionPhase.UNDOING) or is_share_awaited(a)
+        a.phase in (ActionPhase.INTENDED, ActionPhase.APPLIED, ActionPhase.UNDOING)
+        or is_share_awaited(a)
+        or is_taken_back(a)
         for a in status.actions
     )

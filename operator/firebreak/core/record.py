@@ -52,6 +52,7 @@ from firebreak.core.commands import (
     UpdateEvidence,
     WithdrawApproval,
 )
+from firebreak.core.field_writes import undone
 from firebreak.core.paging import PAGE_EVERY
 from firebreak.core.proof import ACTIVE
 from firebreak.core.steps import changes_answers, in_words, is_contained
@@ -149,7 +150,7 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
                 return status
             # What could not be written in time is given up: two steps are never being written at once.
             is_given_up = _action(status, command.action_id).phase is ActionPhase.INTENDED
-            given_up = {"phase": ActionPhase.BLOCKED, "message": command.because} if is_given_up else {}
+            given_up = _blocking(_action(status, command.action_id), command.because) if is_given_up else {}
             changes = _with(status, command.action_id, outcome=command.outcome, proven_at=now, **given_up)
             if command.outcome is Outcome.RECOVERED and status.contained_at is None:
                 changes["contained_at"] = now
@@ -257,6 +258,19 @@ def _held(held: Held | None, command: NoteHold, now: datetime) -> Held | None:
         return None
     since = held.since if held is not None and held.reason == command.reason else now
     return Held(since=since, reason=command.reason, message=command.message)
+
+
+def blocked(action: Action, message: str) -> Action:
+    """The action after a write of it met somebody else's value, or was refused for good.
+
+    What it has written so far is taken back: half of a step is something that nobody has ever tried.
+    """
+    return action.model_copy(update=_blocking(action, message))
+
+
+def _blocking(action: Action, message: str) -> dict[str, object]:
+    writes = undone(action.writes) if action.phase is ActionPhase.INTENDED else action.writes
+    return {"phase": ActionPhase.BLOCKED, "message": message[:1024], "writes": writes}
 
 
 def _page(page: Page | None, command: AskPeople, now: datetime) -> Page:

@@ -33,7 +33,7 @@ from firebreak.core.proof import active
 from firebreak.core.requests import gauges_breached, release_is_asked
 from firebreak.core.revision import may_be_the_fix
 from firebreak.core.situation import Situation
-from firebreak.core.steps import helping, in_words, is_contained, under_way
+from firebreak.core.steps import helping, in_words, is_contained, is_taken_back, under_way
 from firebreak.core.verdict import Finding, Tier
 from firebreak.core.verify import ProofOf, shown
 
@@ -50,7 +50,8 @@ def close(status: AIIncidentStatus, now: datetime) -> Move:
     undo = [a for a in _reversible(status) if a.phase is not ActionPhase.UNDOING]
     if undo and not status.closing.leave:
         return Move(commands=tuple(_undo(a, status.closing.message) for a in undo))
-    owed = [a for a in status.actions if a.phase in (ActionPhase.UNDOING, ActionPhase.INTENDED)]
+    written = (ActionPhase.UNDOING, ActionPhase.INTENDED)
+    owed = [a for a in status.actions if a.phase in written or is_taken_back(a)]
     if owed:
         late = status.closing.at + PAGE_EVERY
         words = f"the incident cannot end: {', '.join(in_words(a) for a in owed)} is still being written"

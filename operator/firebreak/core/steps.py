@@ -24,6 +24,16 @@ def under_way(status: AIIncidentStatus) -> Action | None:
     return None
 
 
+def is_taken_back(action: Action) -> bool:
+    """Whether something is left to take back of a step that could not be carried through."""
+    return action.phase is ActionPhase.BLOCKED and action.applied_at is None and is_owed(action)
+
+
+def is_owed(action: Action) -> bool:
+    """Whether something of it has still to be written."""
+    return any(not (w.landed or w.left) for w in action.writes)
+
+
 def helping(status: AIIncidentStatus) -> tuple[Action, ...]:
     """What is in force and was shown to help."""
     return tuple(a for a in status.actions if a.outcome is Outcome.RECOVERED and a.phase is ActionPhase.IN_FORCE)

@@ -46,7 +46,7 @@ from firebreak.core.field_writes import value_of
 from firebreak.core.paging import PAGE_EVERY
 from firebreak.core.proof import ACTIVE
 from firebreak.core.record import recorded
-from firebreak.core.steps import changes_answers, is_contained
+from firebreak.core.steps import changes_answers, is_contained, is_taken_back
 
 _BREACHED = ("Suspected", "Confirmed", "ConfirmedAnew")
 _CONFIRMED = ("Confirmed", "ConfirmedAnew")
@@ -243,7 +243,7 @@ def _a_resolution(setting: Setting, w: World) -> Iterator[str]:
             pass
         elif action.kind is not ActionKind.ROLL_BACK:
             yield f"the incident ends, and {action.kind} is {action.phase}"
-        elif action.phase is ActionPhase.INTENDED:
+        elif action.phase is ActionPhase.INTENDED or is_taken_back(action):
             yield "the incident ends in the middle of a rollback"
     for i in range(3, len(PLACES)):
         if w.fields[i] != normal[i] and i not in w.theirs:
@@ -258,8 +258,20 @@ def broken_by_writing(setting: Setting, before: World, written: Written) -> Iter
     for place in written.places:
         if before.fields[place] not in ours.get(place, ()):
             yield f"{PLACES[place][1]}: {before.fields[place]} was somebody's, and is overwritten"
+        if written.world.fields[place] in _taken_back(before).get(place, ()):
+            continue
         if written.world.fields[place] in (V2.values.get(_FIELD.get(place, "")), V4.values.get(_FIELD.get(place, ""))):
             yield f"{PLACES[place][1]}: a bad revision is written"
+
+
+def _taken_back(w: World) -> dict[int, set[object]]:
+    """What a rollback that could not be carried through puts back: half of it is a revision that nobody has tried."""
+    assert w.status is not None
+    found: dict[int, set[object]] = {}
+    for action in filter(is_taken_back, w.status.actions):
+        for x in action.writes:
+            found.setdefault(PLACES.index((x.target, x.path)), set()).add(value_of(x.original, HISTORY))
+    return found
 
 
 _FIELD = {0: "model", 1: "prompt"}
@@ -285,7 +297,7 @@ def broken_at_rest(
     if status is None or status.phase is Phase.RESOLVED:
         return
     looked_for = bool(awaited(status)) or any(
-        a.phase in (ActionPhase.INTENDED, ActionPhase.UNDOING) for a in status.actions
+        a.phase in (ActionPhase.INTENDED, ActionPhase.UNDOING) or is_taken_back(a) for a in status.actions
     )
     rolls_out = status.remediating_since is not None and w.rollout != "InForce"
     elsewhere = w.is_wave and status.held is not None and status.held.reason == Reason.CIRCUIT_BREAKER

@@ -54,10 +54,10 @@ from firebreak.core.field_writes import RESTART_PATH, ours, value_of
 from firebreak.core.observations import Effect, Failed, InForce, Waiting
 from firebreak.core.ports import ABSENT, Held, KubeObject
 from firebreak.core.proof import Question, question
-from firebreak.core.record import begun, landed, recorded, with_action
+from firebreak.core.record import begun, blocked, landed, recorded, with_action
 from firebreak.core.revision import RevisionFacts, Snapshot
 from firebreak.core.situation import Hold, PastContainment, Situation
-from firebreak.core.steps import is_contained
+from firebreak.core.steps import is_contained, is_owed, is_taken_back
 from firebreak.core.verdict import Finding, RecoveryFinding, RecoveryVerdict, Tier, Verdict
 
 TICK = timedelta(minutes=15)
@@ -320,13 +320,13 @@ def acted(w: World) -> Iterator[Written]:
     assert w.status is not None
     status, fields, places = w.status, list(w.fields), []
     for action in w.status.actions:
-        owed = any(not (x.landed or x.left) for x in action.writes)
-        is_undo = action.phase is ActionPhase.UNDOING
+        owed = is_owed(action)
+        is_undo = action.phase is ActionPhase.UNDOING or is_taken_back(action)
         if not is_undo and action.phase not in (ActionPhase.INTENDED, ActionPhase.APPLIED, ActionPhase.IN_FORCE):
             continue
         if not is_undo and not owed and action.phase is not ActionPhase.INTENDED:
             continue
-        writes, blocked = list(action.writes), ""
+        writes, why = list(action.writes), ""
         for i, write in enumerate(writes):
             if write.landed or write.left:
                 continue
@@ -336,7 +336,7 @@ def acted(w: World) -> Iterator[Written]:
             if held == wanted:
                 writes[i] = landed(write)
             elif w.refuses:
-                blocked = f"refused: {write.path}"
+                why = f"refused: {write.path}"
             elif may_write:
                 fields[place] = wanted
                 places.append(place)
@@ -346,20 +346,20 @@ def acted(w: World) -> Iterator[Written]:
             elif is_undo:
                 writes[i] = write.model_copy(update={"left": True})
             else:
-                blocked = f"someone else has set {write.path}"
-            if blocked:
+                why = f"someone else has set {write.path}"
+            if why:
                 break
-        status = with_action(status, _after(action, tuple(writes), blocked, w.now))
+        status = with_action(status, _after(action, tuple(writes), why, w.now))
     if status != w.status:
         yield _written(w, status, fields, places, was_killed=False)
 
 
-def _after(action: Action, writes: tuple[FieldWrite, ...], blocked: str, now: datetime) -> Action:
+def _after(action: Action, writes: tuple[FieldWrite, ...], why: str, now: datetime) -> Action:
     changes: dict[str, Any] = {"writes": writes}
-    if blocked:
-        changes["message"] = blocked
-        if action.phase is not ActionPhase.UNDOING:
-            changes["phase"] = ActionPhase.BLOCKED
+    if why and (action.phase is ActionPhase.UNDOING or is_taken_back(action)):
+        changes["message"] = why
+    elif why:
+        return blocked(action.model_copy(update=changes), why)
     elif action.phase is ActionPhase.UNDOING:
         changes |= {"phase": ActionPhase.UNDONE, "ended_at": now, "message": ""}
     elif action.phase is ActionPhase.INTENDED:

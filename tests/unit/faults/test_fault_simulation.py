@@ -6,8 +6,10 @@ import pytest
 from bench.faults.api import FakeApi
 from bench.faults.check import Witness, half_done
 from bench.faults.connection import Mishap
+from bench.faults.interleavings import wrong_with
 from bench.faults.manifests import IMAGE_FIELD, LADDERS, ROUTE, WORKLOAD, set_up
 from bench.faults.points import Point, undisturbed, wrong_at
+from bench.faults.story import Plan, play
 from bench.faults.virtual import T0
 
 from firebreak.adapters.kube.client import FIELD_MANAGER
@@ -55,6 +57,22 @@ def test_a_record_that_is_refused_once_opens_no_second_incident() -> None:
     assert {n: wrong for n in records if (wrong := wrong_at(Point("DisableFeature", 1, n, Mishap.INVALID, 0)))} == {}
 
 
+def test_a_rollback_that_may_not_be_finished_is_taken_back() -> None:
+    """The prompt was rolled back and the image may not be: half of it is a revision that nobody has ever tried."""
+    ending = play(Plan(story="RollBack", forbidden="deployments", fixed_by=200.0))
+    messages = [e["message"] for e in ending.incidents[0]["status"]["timeline"]]
+
+    assert ending.written == (("prompt", "prompt v1"), ("prompt", "prompt v2"))
+    assert any("could not be carried through, and what was written is taken back" in m for m in messages)
+    assert half_done(ending) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_others_who_write_to_the_same_objects_are_never_overwritten(seed: int) -> None:
+    """A person, an autoscaler and a GitOps loop, as the seed says: what each set last stands, or was announced."""
+    assert wrong_with(seed) == []
+
+
 def _an_api() -> FakeApi:
     api = FakeApi(now=lambda: T0, elapsed=lambda: 0.0)
     set_up(api, "RollBack")
@@ -64,11 +82,11 @@ def _an_api() -> FakeApi:
 def test_the_witness_sees_what_no_record_announced() -> None:
     """A write by Firebreak that no incident speaks of is an overwriting, whoever's value stood there."""
     api = _an_api()
-    witness = Witness(api)
+    witness = Witness(api, lambda: 0.0)
 
     api.edit(WORKLOAD, FIELD_MANAGER, {IMAGE_FIELD: "registry/summarizer:v0"})
 
-    assert len(witness.overwritten) == 1
+    assert len(witness.wrong) == 1
 
 
 @pytest.mark.parametrize(("force", "status"), [(False, 409), (True, 200)])

@@ -26,7 +26,7 @@ from firebreak.app.actuator import Actuator
 from firebreak.app.breaker import CircuitBreaker
 from firebreak.app.catalog import Catalog, key_of
 from firebreak.app.handlers import watched_kinds
-from firebreak.app.leading import lead_forever
+from firebreak.app.leading import Leading
 from firebreak.app.loop import Loop
 from firebreak.app.objectives import Objectives
 from firebreak.app.observe import Observer
@@ -123,6 +123,7 @@ class Replica:
                 telemetry=telemetry,
             ),
         )
+        self._leading = Leading(lease)
         self._loop = Loop(
             catalog=self._catalog,
             observer=observer,
@@ -131,7 +132,7 @@ class Replica:
             revisions=self._revisions,
             reporter=reporter,
             turns=self._turns,
-            lease=lease,
+            may_act=self._leading.may_act,
             clock=clock,
         )
 
@@ -168,14 +169,13 @@ class Replica:
                     relist_forever(self.connection, self._catalog, _KINDS, self._telemetry, self.clock, 90.0)
                 )
                 group.create_task(
-                    lead_forever(
-                        self.connection,
-                        self._catalog,
-                        _KINDS,
-                        self._revisions,
-                        self._turns,
-                        self.lease,
-                        self._telemetry,
+                    self._leading.run(
+                        client=self.connection,
+                        catalog=self._catalog,
+                        kinds=_KINDS,
+                        revisions=self._revisions,
+                        turns=self._turns,
+                        telemetry=self._telemetry,
                     )
                 )
                 group.create_task(self._sample())

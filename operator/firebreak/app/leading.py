@@ -1,6 +1,7 @@
-"""What does becoming the leader call for? Everything is looked at afresh, since another may have left it half done.
+"""May this replica take turns now? It leads, and has looked at everything afresh since it began to.
 
-Run by app/main.py beside the election; the loop itself asks only whether this replica leads now.
+A standby's watches may be behind what the last leader wrote: whoever acted on them would open a second incident beside
+the one that is open, or write over a record that is not known here yet.
 """
 
 import asyncio
@@ -20,37 +21,51 @@ from firebreak.core.ports import ClusterError
 log = structlog.get_logger()
 
 
-async def lead_forever(
-    client: KubeClient,
-    catalog: Catalog,
-    kinds: tuple[Kind, ...],
-    revisions: Revisions,
-    turns: Turns,
-    lease: Lease,
-    telemetry: Telemetry,
-) -> None:
-    """On becoming the leader: look at everything afresh, and go on with what another may have left half done."""
-    led = False
-    while True:
-        leads = lease.is_leader()
-        telemetry.leads(leads)
-        if leads and not led:
-            log.info("leading", epoch=lease.epoch)
-            revisions.forget_all()
+class Leading:
+    """The Lease, and whether the catalog is as new as it."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self._looked_in: int | None = None
+
+    def may_act(self) -> bool:
+        """Whether turns may be taken; a lease that was lost and won again asks for another look."""
+        return self._lease.is_leader() and self._looked_in == self._lease.epoch
+
+    async def run(
+        self,
+        *,
+        client: KubeClient,
+        catalog: Catalog,
+        kinds: tuple[Kind, ...],
+        revisions: Revisions,
+        turns: Turns,
+        telemetry: Telemetry,
+    ) -> None:
+        """On becoming the leader: look at everything afresh, and go on with what another may have left half done."""
+        led = False
+        while True:
+            leads, epoch = self._lease.is_leader(), self._lease.epoch
+            telemetry.leads(leads)
+            if leads and self._looked_in != epoch:
+                log.info("leading", epoch=epoch)
+                revisions.forget_all()
+                try:
+                    await relist(client, catalog, kinds)
+                except ClusterError as error:
+                    log.warning("relist_failed", error=str(error))
+                    await asyncio.sleep(1.0)
+                    continue
+                self._looked_in = epoch
+                for key in {*catalog.services(), *catalog.services_with_open_incidents()}:
+                    turns.touch(key)
+            elif led and not leads:
+                log.warning("not_leading_any_more", epoch=epoch)
+                self._looked_in = None
+            led = leads
             try:
-                await relist(client, catalog, kinds)
-            except ClusterError as error:
-                log.warning("relist_failed", error=str(error))
-                await asyncio.sleep(1.0)
+                async with asyncio.timeout(1.0):
+                    await self._lease.changed.wait()
+                    self._lease.changed.clear()
+            except TimeoutError:
                 continue
-            for key in {*catalog.services(), *catalog.services_with_open_incidents()}:
-                turns.touch(key)
-        elif led and not leads:
-            log.warning("not_leading_any_more", epoch=lease.epoch)
-        led = leads
-        try:
-            async with asyncio.timeout(1.0):
-                await lease.changed.wait()
-                lease.changed.clear()
-        except TimeoutError:
-            continue

@@ -4,11 +4,11 @@ The only place where the parts meet. What is to be done is recorded before it is
 guard: whoever finds it changed looks again instead of going on.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
 
-from firebreak.adapters.kube.lease import Lease
 from firebreak.adapters.kube.objects import Conflict, FirebreakObjects, Stored
 from firebreak.api.v1alpha1 import AIIncident, Quarantine
 from firebreak.api.v1alpha1.incident import FINALIZER, AIIncidentSpec, AIIncidentStatus, Phase
@@ -38,6 +38,8 @@ log = structlog.get_logger()
 
 _MOVES = 40
 """More moves than a turn needs; one that wants more gives way to other services and goes on after them."""
+_NUMBERS = 20
+"""So many names in a row are tried for an incident."""
 _RETRY = timedelta(seconds=2)
 _LOOK_AGAIN = timedelta(seconds=1)
 """How often an effect that is awaited is looked for."""
@@ -60,7 +62,7 @@ class Loop:
         revisions: Revisions,
         reporter: Reporter,
         turns: Turns,
-        lease: Lease,
+        may_act: Callable[[], bool],
         clock: Clock,
     ) -> None:
         self._catalog = catalog
@@ -70,7 +72,7 @@ class Loop:
         self._revisions = revisions
         self._reporter = reporter
         self._turns = turns
-        self._lease = lease
+        self._may_act = may_act
         self._clock = clock
 
     async def work(self) -> None:
@@ -78,7 +80,7 @@ class Loop:
         while True:
             key = await self._turns.take()
             try:
-                if self._lease.is_leader() and self._catalog.listed:
+                if self._may_act():
                     began = self._clock.monotonic()
                     with structlog.contextvars.bound_contextvars(namespace=key.namespace, service=key.name):
                         await self._turn(key)
@@ -132,6 +134,7 @@ class Loop:
             elif incident.status.detected_at is None:
                 # At most one is open for a service: what a person saw meanwhile is part of it, and asks for nothing later.
                 await self._write(incident, joined(incident.status, opened.metadata.name, self._clock.now()))
+                await self._reporter.joined(incident, opened)
 
     def _sleep_until(self, key: ServiceKey, seen: Seen | Orphan, decision: Decision) -> None:
         if decision.wake_at is not None:
@@ -153,16 +156,25 @@ class Loop:
         if decision.commands:
             incident = await self._record(key, seen, incident, decision.commands)
             moved = True
+        try:
+            return await self._act(key, seen, incident) or moved
+        finally:
+            # People are told after it was done, for a slow answer to an Event must hold no containment up.
+            if incident is not None and decision.commands:
+                await self._reporter.decided(seen, incident, decision.commands)
+
+    async def _act(self, key: ServiceKey, seen: Seen | Orphan, incident: AIIncident | None) -> bool:
+        """Do what the record wants. Returns whether anything came of it."""
         if incident is None or incident.status.phase is Phase.RESOLVED:
-            return moved
+            return False
         service = seen.service if isinstance(seen, Seen) else None
         context = Context(service=service, history=await self._revisions.history(key))
         status = await self._actuator.carry_out(incident, context)
-        if status != incident.status:
-            self._reporter.acted(incident, status)
-            await self._write(incident, status)
-            moved = True
-        return moved
+        if status == incident.status:
+            return False
+        self._reporter.acted(incident, status)
+        await self._write(incident, status)
+        return True
 
     async def _record(
         self, key: ServiceKey, seen: Seen | Orphan, incident: AIIncident | None, commands: tuple[Command, ...]
@@ -197,24 +209,34 @@ class Loop:
             if not await remember(self._objects, self._catalog, seen.service, as_recorded):
                 raise Stale
         incident = await self._write(incident, status)
-        await self._reporter.decided(seen, incident, commands)
         if incident.status.phase is Phase.RESOLVED:
             await self._objects.let_go(_key(incident), FINALIZER)
             self._turns.touch(key)
         return incident
 
     async def _create(self, key: ServiceKey, opened: OpenIncident) -> AIIncident:
-        made = await self._objects.create(
-            "AIIncident",
-            key.namespace,
-            f"{key.name}-{opened.number}",
-            AIIncidentSpec(service=key.name),
-            labels={OPENED_BY: DETECTOR, "firebreak.dev/service": key.name},
-        )
-        if not isinstance(made, Stored):
-            raise ClusterError(f"cannot create the incident: {made.code} {made.message}")
-        self._catalog.see(made.object)
-        return AIIncident.model_validate(made.object)
+        """Under the next number; a name that another service's incident has by chance is passed over.
+
+        Raises Stale when a record stands there that is not known here: to begin it anew would lose it.
+        """
+        for number in range(opened.number, opened.number + _NUMBERS):
+            made = await self._objects.create(
+                "AIIncident",
+                key.namespace,
+                f"{key.name}-{number}",
+                AIIncidentSpec(service=key.name),
+                labels={OPENED_BY: DETECTOR, "firebreak.dev/service": key.name},
+            )
+            if not isinstance(made, Stored):
+                raise ClusterError(f"cannot create the incident: {made.code} {made.message}")
+            self._catalog.see(made.object)
+            incident = AIIncident.model_validate(made.object)
+            if incident.spec.service != key.name:
+                continue
+            if incident.status.detected_at is not None:
+                raise Stale
+            return incident
+        raise ClusterError(f"the names {key.name}-{opened.number} and following are those of other services' incidents")
 
     async def _hold(self, incident: AIIncident) -> AIIncident:
         """From the first intent to the last undo the record must not be lost."""

@@ -28,7 +28,7 @@ from firebreak.app.endpoints import Endpoints
 from firebreak.app.evaluate import Evaluation
 from firebreak.app.handlers import watched_kinds
 from firebreak.app.http import Http
-from firebreak.app.leading import lead_forever
+from firebreak.app.leading import Leading
 from firebreak.app.loop import Loop
 from firebreak.app.objectives import Objectives
 from firebreak.app.observe import Observer
@@ -73,6 +73,7 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
     lease_stop = asyncio.Event()
     telemetry = Telemetry()
     lease = Lease(client, _lease(settings), now=clock.now, monotonic=clock.monotonic)
+    leading = Leading(lease)
     turns = Turns(clock)
     catalog = Catalog(turns.touch)
     kinds = watched_kinds(settings.reach)
@@ -120,7 +121,7 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
         revisions=revisions,
         reporter=reporter,
         turns=turns,
-        lease=lease,
+        may_act=leading.may_act,
         clock=clock,
     )
     evaluation = Evaluation(
@@ -144,7 +145,15 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
                 ),
                 group.create_task(evaluation.run(), name="evaluation"),
                 group.create_task(
-                    lead_forever(client, catalog, kinds, revisions, turns, lease, telemetry), name="lead"
+                    leading.run(
+                        client=client,
+                        catalog=catalog,
+                        kinds=kinds,
+                        revisions=revisions,
+                        turns=turns,
+                        telemetry=telemetry,
+                    ),
+                    name="lead",
                 ),
                 group.create_task(_tell(source_status, endpoints, breaker_status, lease, clock), name="shared status"),
                 *(group.create_task(loop.work(), name=f"worker {n}") for n in range(settings.workers)),

@@ -82,6 +82,19 @@ class Reporter:
         log.info("quarantine_lifted", quarantine=quarantine.metadata.name, because=why)
         await self._on_service(seen.service, Reason.QUARANTINE_LIFTED, words, False)
 
+    async def joined(self, incident: AIIncident, opened: AIIncident) -> None:
+        """A second incident of a service was closed; what a person asked for in it was not done, and must be heard."""
+        asked = [name for name in ("contain", "release", "resolution") if getattr(incident.spec, name)]
+        if not asked:
+            return
+        words = (
+            f"{incident.metadata.name} is closed, since {opened.metadata.name} is open; what was asked for there "
+            f"(spec.{', spec.'.join(asked)}) is not done: say it in {opened.metadata.name}"
+        )
+        for each in (incident, opened):
+            where = ObjectKey(API_VERSION, AIIncident.__name__, each.metadata.namespace, each.metadata.name)
+            await self._event(where, each.metadata.uid, Reason.JOINED_ANOTHER, words, True)
+
     def acted(self, incident: AIIncident, after: AIIncidentStatus) -> None:
         """What the actuator has done."""
         before = {a.id: a.phase for a in incident.status.actions}

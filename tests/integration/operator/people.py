@@ -22,7 +22,10 @@ _CONTAIN: dict[str, Any] = {"category": "PolicyViolation", "contain": True, "des
 
 
 def a_suspended_service_is_left_alone_until_it_is_not(place: Place) -> None:
-    """The breach is told, no incident is opened; taken out of suspension it is contained."""
+    """The breach is told, no incident is opened; taken out of suspension it is contained.
+
+    The name that comes next is in use for an incident of something else: it is passed over, and left as it is.
+    """
     place.declare(suspend=True)
     place.until_proven()
     place.break_quietly()
@@ -34,9 +37,12 @@ def a_suspended_service_is_left_alone_until_it_is_not(place: Place) -> None:
     assert place.list("aii") == []
     assert place.image() == "shop:bad"
 
+    place.apply(declaration("shop-1", service="storehouse", description="no service of Firebreak's"))
     place.patch("ais", "shop", {"spec": {"suspend": False}})
-    place.until_contained()
+    place.until_contained("shop-2")
     assert place.is_as_before()
+    other = place.get("aii", "shop-1")
+    assert (other["spec"]["service"], actions(other)) == ("storehouse", [])
 
 
 def two_services_that_claim_one_place_are_both_held(place: Place) -> None:
@@ -71,12 +77,16 @@ def a_person_has_it_contained_and_released(place: Place) -> None:
     found = place.until_contained("declared")
     assert said(found, "DeclaredByPerson") == ["seen on the front page"]
     assert place.answer()[0] == 503
+    place.apply(declaration("too-late", **_CONTAIN))
+    place.until_resolved("too-late")
     place.say("declared", release=True)
     found = place.until_resolved("declared")
     assert found["status"]["closing"]["reason"] == "RequestedByPerson", "no objective has proven anything"
     assert said(found, "GivingBack")[0].startswith("30%")
     assert declared(place) == before
     assert owned_by_firebreak(place) == []
+    told = [e["note"] for e in place.list("event") if e["regarding"]["name"] == "declared"]
+    assert any("(spec.contain) is not done: say it in declared" in note for note in told)
 
 
 def a_person_accepts_the_known_good_revision(place: Place) -> None:

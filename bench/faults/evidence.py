@@ -136,6 +136,12 @@ class ScriptedSampler(Sampler):
     def segments(self, key: ObjectiveKey, since: datetime) -> list[Any]:
         return []
 
+    def judges_seen(self, key: ObjectiveKey) -> dict[str, datetime]:
+        return {}
+
+    def revisions_seen(self, key: ObjectiveKey, since: datetime) -> dict[str, float]:
+        return {}
+
     def _nothing_is_known(self, *_: Any, **__: Any) -> None:
         return None
 

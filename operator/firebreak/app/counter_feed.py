@@ -39,6 +39,7 @@ class FeedKey(NamedTuple):
     grid: Grid
     labels: Labels
     paired: bool = False  # what is judged counts only where bad is there as well
+    kept: float = 1.0
 
 
 def feed_key(spec: Watched) -> FeedKey | None:
@@ -48,9 +49,9 @@ def feed_key(spec: Watched) -> FeedKey | None:
         case ExposureSpec(selector=selector):
             return FeedKey(spec.source, selector, None, grid, spec.labels)
         case ObjectiveSpec(indicator=Ratio(bad=bad, total=total, bound=bound)):
-            return FeedKey(spec.source, bad, total, grid, spec.labels, bool(bound))
+            return FeedKey(spec.source, bad, total, grid, spec.labels, bool(bound), spec.kept)
         case ObjectiveSpec(indicator=CountOf(selector=selector)):
-            return FeedKey(spec.source, selector, None, grid, spec.labels)
+            return FeedKey(spec.source, selector, None, grid, spec.labels, kept=spec.kept)
         case _:
             return None
 
@@ -99,7 +100,7 @@ class CounterFeed:
     def __init__(self, key: FeedKey) -> None:
         self.key = key
         self._wanted: dict[Watched, Subject] = {}
-        self._state = _Folded(Counting(key.labels, paired=key.paired))
+        self._state = _Folded(Counting(key.labels, paired=key.paired, kept=key.kept))
         self._rows: dict[ObjectiveSpec, int] = {}
         self._known: set[Watched] = set()
 
@@ -133,7 +134,7 @@ class CounterFeed:
         if last is not None and due - last > EPOCH_STEPS:
             # So long a gap is cheaper to rebuild, with the same result.
             self._state, self._rows, self._known, last = (
-                _Folded(Counting(self.key.labels, paired=self.key.paired)),
+                _Folded(Counting(self.key.labels, paired=self.key.paired, kept=self.key.kept)),
                 {},
                 set(),
                 None,
@@ -155,7 +156,7 @@ class CounterFeed:
 
     async def _rebuild(self, new: Sequence[Watched], upto: int, port: MetricsPort) -> None:
         subjects = list(dict.fromkeys(self._wanted[spec] for spec in new))
-        rebuilt = _Folded(Counting(self.key.labels, subjects, paired=self.key.paired))
+        rebuilt = _Folded(Counting(self.key.labels, subjects, paired=self.key.paired, kept=self.key.kept))
         rebuilt.specs = [s for s in new if isinstance(s, ObjectiveSpec) and isinstance(s.rule, Sequential)]
         rebuilt.folds = SequentialFolds([s.rule for s in rebuilt.specs if isinstance(s.rule, Sequential)])
         rebuilt.index_rows()

@@ -18,6 +18,7 @@ from firebreak.core.counters import CounterMemory, Increments
 from firebreak.core.history import CountHistory
 from firebreak.core.objectives import Labels as LabelNames
 from firebreak.core.ports_metrics import Labels, Vector
+from firebreak.core.thinning import thinned
 
 # Labels that differ between replicas of a Prometheus, not between series.
 REPLICA_LABELS = frozenset({"prometheus_replica", "__replica__"})
@@ -93,9 +94,14 @@ class _Side:
 class Counting:
     """Counts of some subjects, advanced step by step."""
 
-    def __init__(self, names: LabelNames, subjects: Iterable[Subject] = (), *, paired: bool = False) -> None:
-        """`paired`: what is judged counts only where bad is there as well, as in a histogram."""
-        self._names, self._paired = names, paired
+    def __init__(
+        self, names: LabelNames, subjects: Iterable[Subject] = (), *, paired: bool = False, kept: float = 1.0
+    ) -> None:
+        """`paired`: what is judged counts only where bad is there as well, as in a histogram.
+
+        `kept`: of all that is judged only this share counts, drawn at random (thinning.py).
+        """
+        self._names, self._paired, self._kept = names, paired, kept
         self.subjects: list[Subject] = []
         self._marks = np.full((len(_Mark), 0), _NEVER, dtype=np.int64)
         self._index_of: dict[Subject, int] = {}
@@ -162,6 +168,8 @@ class Counting:
             if self._paired:
                 judged_by_group[~self._pairs(step, grown, counted)] = 0.0
             bad_by_group = self._bounded(step, bad_by_group, judged_by_group)
+        if self._kept < 1.0:
+            bad_by_group, judged_by_group = thinned(step, bad_by_group, judged_by_group, self._kept)
         self.history.grow(len(self.groups))
         self.history.write(step, bad_by_group, judged_by_group)
         size = len(self.subjects)
@@ -310,7 +318,7 @@ class Counting:
 
     def without(self, subjects: Iterable[Subject] = ()) -> "Counting":
         """The same without some subjects, and without what is forgotten."""
-        kept = Counting(self._names, paired=self._paired)
+        kept = Counting(self._names, paired=self._paired, kept=self._kept)
         gone = set(subjects)
         kept.absorb(self, [subject for subject in self.subjects if subject not in gone])
         return kept

@@ -117,6 +117,9 @@ class ObjectiveSpec:
     ] = ()  # further labels that the service's series carry, e.g. service=summarizer
     labels: Labels = Labels()
     segments: tuple[str, ...] = ()
+    kept: float = (
+        1.0  # the share of judged answers that counts; less only where a backtest asks "what if" (thinning.py)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

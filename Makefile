@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BROWSER := $(VENV)/.browser
 GENERATED := crds charts/firebreak/crds docs
 
 .DEFAULT_GOAL := help
@@ -22,7 +23,11 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) lab-build ## Contain three real AI incidents on a real control plane, end to end (ACT=act1: one; LAB=default: on that lab; KEEP=1: leave the lab)
 	$(BIN)/python -m examples.demo $(or $(ACT),all) $(if $(LAB),--lab $(LAB)) $(if $(RUNS),--runs $(RUNS)) $(if $(KEEP),--keep)
 
-test: $(READY) lab-build ## Run every test: unit, property, and integration on the lab
+$(BROWSER): requirements-browser.lock | $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-browser.lock
+	@touch $@
+
+test: $(READY) $(BROWSER) lab-build ## Run every test: unit, property, and integration on the lab
 	$(BIN)/python -m pytest --durations=15
 
 test-unit: $(READY) ## Run the tests that need no lab
@@ -62,6 +67,7 @@ bench-faults: $(READY) ## Kill, cut off, refuse and delay the operator at every 
 
 lock: $(READY) ## Write requirements.lock from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --all-extras --generate-hashes --universal --python-version 3.11 -o requirements.lock --upgrade
+	$(BIN)/uv pip compile requirements-browser.in --generate-hashes --universal --python-version 3.11 -o requirements-browser.lock --upgrade
 
 clean: ## Remove what the targets above have made here (not the cache)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

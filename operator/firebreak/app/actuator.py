@@ -12,7 +12,6 @@ from typing import assert_never
 import structlog
 
 from firebreak.adapters.kube.client import ClusterDenied
-from firebreak.adapters.kube.quarantines import Quarantines
 from firebreak.api.v1alpha1 import AIIncident, AIService, Quarantine
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatus, FieldWrite
 from firebreak.api.v1alpha1.model import API_VERSION
@@ -30,6 +29,7 @@ from firebreak.core.ports import (
     Landed,
     Missing,
     ObjectKey,
+    QuarantineGate,
     Refused,
     Unmatched,
     WriteResult,
@@ -61,7 +61,7 @@ class Context:
 class Actuator:
     """Carries out what the record says."""
 
-    def __init__(self, cluster: Cluster, quarantines: Quarantines, clock: Clock) -> None:
+    def __init__(self, cluster: Cluster, quarantines: QuarantineGate, clock: Clock) -> None:
         self._cluster = cluster
         self._quarantines = quarantines
         self._clock = clock

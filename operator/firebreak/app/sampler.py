@@ -22,6 +22,7 @@ from firebreak.core.exposure import BadServed, bad_served
 from firebreak.core.judgement import (
     ABSENT_AFTER_STEPS,
     TRAILING_STEPS,
+    Counts,
     Kind,
     SegmentCounts,
     count_verdict,
@@ -219,6 +220,11 @@ class Sampler:
             at = -((counts.starts(0) - step.at) // counts.step) - 1
             given[min(max(at, 0), len(counts) - 1)] += step.answers
         return bad_served(spec.rule, counts, given)
+
+    def counts(self, key: ObjectiveKey, since: datetime) -> Counts | None:
+        """What was counted in each step since a moment, as far as it is kept; None for a gauge, or before it was read."""
+        spec = self._feeds.objectives[key]
+        return self._feeds.counts(spec, since) if self._feeds.counters_of(spec) is not None else None
 
     def segments(self, key: ObjectiveKey, since: datetime) -> list[SegmentCounts]:
         """The declared segments since a moment, the worst first; empty for objectives without segments."""

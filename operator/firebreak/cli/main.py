@@ -7,7 +7,7 @@ from importlib.metadata import version as installed_version
 
 import typer
 
-from firebreak.cli import control, look, say
+from firebreak.cli import backtest, control, look, say
 
 app = typer.Typer(
     name="firebreak",
@@ -24,6 +24,7 @@ for verb in (say.declare, say.ack, say.contain, say.approve, say.release, say.re
 for switch in (control.pause, control.resume):
     app.command(rich_help_panel="Stop everything")(switch)
 app.command(rich_help_panel="Say what is to happen everywhere")(control.confirm)
+app.command(rich_help_panel="Try it on history")(backtest.backtest)
 
 
 @app.command(rich_help_panel="Run in the cluster")

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from firebreak.api.v1alpha1.quarantine import QuarantineSpec
+
 KubeObject = Mapping[str, Any]
 """An object as the API server holds it; core/field_paths.py is the only place that looks for fields in one."""
 JsonValue = str | int | float | bool | None
@@ -105,3 +107,14 @@ class Cluster(Protocol):
 
     async def disown(self, key: ObjectKey) -> None:
         """Remove Firebreak's entries from metadata.managedFields, so that nobody's later apply conflicts with it."""
+
+
+class QuarantineGate(Protocol):
+    """What keeps a revision that was rolled back from coming back."""
+
+    async def create(self, namespace: str, name: str, spec: QuarantineSpec) -> object:
+        """Quarantine a revision; one that is quarantined under this name already stays as it is."""
+
+    async def in_force(self, target: ObjectKey, name: str) -> bool:
+        """Whether what the quarantine of this name denies is denied."""
+        ...

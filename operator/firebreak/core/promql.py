@@ -6,7 +6,7 @@ A selector that already matches on that label is refused, rather than guessed at
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import ParamSpec, TypeVar
 
 import promql_parser as parser
@@ -71,6 +71,11 @@ def parsed_counter(text: str) -> parser.VectorSelector:
 @_refusing_panics
 def confined(text: str, label: str, values: Sequence[str]) -> str:
     """The expression with `label` held to one of `values` (Kubernetes names) in each of its selectors."""
+    return _confined(text, label, tuple(values))
+
+
+@lru_cache(maxsize=4096)
+def _confined(text: str, label: str, values: tuple[str, ...]) -> str:
     expression = _parse(text)
     if "info" in _functions(expression):
         raise SelectorRefused(f"{text}: info() reads series of its own accord; join with the info metric instead")

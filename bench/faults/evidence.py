@@ -127,7 +127,7 @@ class ScriptedSampler(Sampler):
             if (reading := self._cluster.reading(n))
         )
 
-    def expected_delay(self, key: ObjectiveKey) -> timedelta | None:
+    def expected_delay(self, key: ObjectiveKey, times: float = 1.0) -> timedelta | None:
         return timedelta(seconds=CONFIRMED_AFTER * STEP)
 
     def oddities(self, key: ObjectiveKey) -> tuple[str, ...]:

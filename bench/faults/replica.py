@@ -24,13 +24,16 @@ from firebreak.adapters.kube.quarantines import Quarantines
 from firebreak.adapters.kube.snapshots import Snapshots
 from firebreak.app.actuator import Actuator
 from firebreak.app.breaker import CircuitBreaker
+from firebreak.app.budgets import Budgets
 from firebreak.app.catalog import Catalog, key_of
+from firebreak.app.clustering import ClusteringMeasurements
 from firebreak.app.handlers import watched_kinds
 from firebreak.app.leading import Leading
 from firebreak.app.loop import Loop
 from firebreak.app.objectives import Objectives
 from firebreak.app.observe import Observer
 from firebreak.app.queue import Turns
+from firebreak.app.raising import Raiser
 from firebreak.app.relist import relist_forever
 from firebreak.app.report import Reporter
 from firebreak.app.revisions import Revisions
@@ -114,6 +117,10 @@ class Replica:
             revisions=self._revisions,
             sampler=self._sampler,
             objectives=Objectives(self._catalog),
+            clusterings=ClusteringMeasurements(
+                catalog=self._catalog, sampler=self._sampler, source=lambda _: None, turns=self._turns
+            ),
+            budgets=Budgets(sampler=self._sampler, source=lambda _: None, turns=self._turns),
             settings=SETTINGS,
             breaker=CircuitBreaker(
                 rules=SETTINGS.breaker.rules,
@@ -124,12 +131,25 @@ class Replica:
             ),
         )
         self._leading = Leading(lease)
+        actuator = Actuator(writer, Quarantines(client, fence=lease.fence), clock)
+        raiser = Raiser(
+            catalog=self._catalog,
+            cluster=writer,
+            actuator=actuator,
+            objects=objects,
+            sampler=self._sampler,
+            reporter=reporter,
+            turns=self._turns,
+            clock=clock,
+            most=SETTINGS.sampling_max_raises,
+        )
         self._loop = Loop(
             catalog=self._catalog,
             observer=observer,
-            actuator=Actuator(writer, Quarantines(client, fence=lease.fence), clock),
+            actuator=actuator,
             objects=objects,
             revisions=self._revisions,
+            raiser=raiser,
             reporter=reporter,
             turns=self._turns,
             may_act=self._leading.may_act,

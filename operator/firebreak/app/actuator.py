@@ -85,6 +85,10 @@ class Actuator:
                 status = self._applied(status, action)
         return status
 
+    async def set(self, namespace: str, write: FieldWrite) -> WriteResult:
+        """One place whose record is not an incident's (app/raising.py); where it holds what the record says, as ever."""
+        return await self._write(namespace, write, ())
+
     async def disown(self, incident: AIIncident) -> None:
         """At the end: whatever stays as Firebreak wrote it is nobody's, so that a later apply conflicts with no one."""
         for target in dict.fromkeys(w.target for a in incident.status.actions for w in a.writes):
@@ -101,7 +105,7 @@ class Actuator:
         for i, write in enumerate(writes):
             if write.landed or write.left:
                 continue
-            result = await self._write(incident, write, context.history)
+            result = await self._write(incident.metadata.namespace, write, context.history)
             match result:
                 case Landed():
                     writes[i] = landed(write)
@@ -152,7 +156,7 @@ class Actuator:
         for i, write in enumerate(writes):
             if write.landed or write.left:
                 continue
-            result = await self._write(incident, write, context.history)
+            result = await self._write(incident.metadata.namespace, write, context.history)
             match result:
                 case Landed(changed=changed):
                     writes[i] = landed(write)
@@ -192,14 +196,14 @@ class Actuator:
         words = "; ".join(left) if left else "everything stands as it was before"
         return with_entry(with_action(status, done), reason, f"{action.kind} is given back: {words}"[:1024], now)
 
-    async def _write(self, incident: AIIncident, write: FieldWrite, history: tuple[Snapshot, ...]) -> WriteResult:
+    async def _write(self, namespace: str, write: FieldWrite, history: tuple[Snapshot, ...]) -> WriteResult:
         desired, held = value_of(write.desired, history), [value_of(v, history) for v in ours(write)]
         if desired is None or held[0] is None:
             gone = (write.desired if desired is None else write.last).revision
             return Unmatched(message=f"the snapshot of revision {gone}, which holds the value, no longer exists")
         expected = tuple(v for v in held if v is not None)
         return await self._cluster.set_field(
-            target_key(incident.metadata.namespace, write.target), write.path, expected=expected, desired=desired
+            target_key(namespace, write.target), write.path, expected=expected, desired=desired
         )
 
     async def _quarantine(

@@ -17,6 +17,7 @@ from firebreak.api.v1alpha1 import (
     AIService,
     FirebreakControl,
     Quarantine,
+    SamplingRaise,
 )
 from firebreak.api.v1alpha1.incident import Phase
 from firebreak.api.v1alpha1.model import API_VERSION, Resource
@@ -152,6 +153,10 @@ class Catalog:
                     else:
                         held.pop(key, None)
                     self._touched(owner)
+            case "SamplingRaise":
+                raised = seen if isinstance(seen, SamplingRaise) else gone
+                if isinstance(raised, SamplingRaise):
+                    self._touched(ServiceKey(key.namespace, raised.spec.service))
             case "Quarantine":
                 subject = seen if isinstance(seen, Quarantine) else gone
                 if isinstance(subject, Quarantine):
@@ -207,6 +212,10 @@ class Catalog:
             for key, held in self._incidents.items()
             if any(i.status.phase is not Phase.RESOLVED for i in held.values())
         )
+
+    def services_with_raises(self) -> tuple[ServiceKey, ...]:
+        """Also services that are gone while their judge's sampling rate is raised."""
+        return tuple(ServiceKey(r.metadata.namespace, r.spec.service) for r in self.all(SamplingRaise))
 
     def open_incidents(self) -> tuple[AIIncident, ...]:
         """Every incident that is not over."""

@@ -57,7 +57,11 @@ class Leading:
                     await asyncio.sleep(1.0)
                     continue
                 self._looked_in = epoch
-                for key in {*catalog.services(), *catalog.services_with_open_incidents()}:
+                for key in {
+                    *catalog.services(),
+                    *catalog.services_with_open_incidents(),
+                    *catalog.services_with_raises(),
+                }:
                     turns.touch(key)
             elif led and not leads:
                 log.warning("not_leading_any_more", epoch=epoch)

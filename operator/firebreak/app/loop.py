@@ -18,7 +18,8 @@ from firebreak.app.actuator import Actuator, Context
 from firebreak.app.catalog import Catalog
 from firebreak.app.clock import Clock
 from firebreak.app.observe import Observer, Orphan, Seen, Unreadable
-from firebreak.app.queue import Turns
+from firebreak.app.queue import Stale, Turns
+from firebreak.app.raising import Raiser
 from firebreak.app.remember import remember
 from firebreak.app.report import Reporter
 from firebreak.app.revisions import Revisions
@@ -45,10 +46,6 @@ _LOOK_AGAIN = timedelta(seconds=1)
 """How often an effect that is awaited is looked for."""
 
 
-class Stale(Exception):
-    """Someone has written meanwhile: look again, decide again."""
-
-
 class Loop:
     """Takes the services' turns."""
 
@@ -60,6 +57,7 @@ class Loop:
         actuator: Actuator,
         objects: FirebreakObjects,
         revisions: Revisions,
+        raiser: Raiser,
         reporter: Reporter,
         turns: Turns,
         may_act: Callable[[], bool],
@@ -70,6 +68,7 @@ class Loop:
         self._actuator = actuator
         self._objects = objects
         self._revisions = revisions
+        self._raiser = raiser
         self._reporter = reporter
         self._turns = turns
         self._may_act = may_act
@@ -104,6 +103,7 @@ class Loop:
             seen = await self._observer.look(key, now)
             match seen:
                 case None:
+                    await self._raiser.abandon(key)
                     self._reporter.forgotten(key)
                     return
                 case Unreadable():
@@ -117,7 +117,10 @@ class Loop:
             if not moved:
                 if isinstance(seen, Seen):
                     await self._keep_house(key, seen)
-                    await self._reporter.status(seen, now)
+                    sampling = await self._raiser.look_after(seen)
+                    await self._reporter.status(seen, sampling, now)
+                else:
+                    await self._raiser.abandon(key)
                 self._sleep_until(key, seen, decision)
                 return
         self._turns.touch(key)

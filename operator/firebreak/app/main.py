@@ -22,8 +22,10 @@ from firebreak.app import logs
 from firebreak.app.actuator import Actuator
 from firebreak.app.breaker import CircuitBreaker
 from firebreak.app.breaker_status import BreakerStatus
+from firebreak.app.budgets import Budgets
 from firebreak.app.catalog import Catalog
 from firebreak.app.clock import Clock, SystemClock
+from firebreak.app.clustering import ClusteringMeasurements
 from firebreak.app.endpoints import Endpoints
 from firebreak.app.evaluate import Evaluation
 from firebreak.app.handlers import watched_kinds
@@ -33,11 +35,13 @@ from firebreak.app.loop import Loop
 from firebreak.app.objectives import Objectives
 from firebreak.app.observe import Observer
 from firebreak.app.queue import Turns
+from firebreak.app.raising import Raiser
 from firebreak.app.relist import relist_forever
 from firebreak.app.report import Reporter
 from firebreak.app.revisions import Revisions
 from firebreak.app.sampler import Sampler
 from firebreak.app.settings import Settings, SettingsError
+from firebreak.app.slow import read_slowly
 from firebreak.app.source_status import SourceStatus
 from firebreak.app.sources import Sources
 from firebreak.app.telemetry import Telemetry
@@ -87,6 +91,8 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
 
     sampler = Sampler(metrics)
     objectives = Objectives(catalog)
+    clusterings = ClusteringMeasurements(catalog=catalog, sampler=sampler, source=metrics, turns=turns)
+    budgets = Budgets(sampler=sampler, source=metrics, turns=turns)
     objects = FirebreakObjects(client, fence=lease.fence)
     source_status = SourceStatus(objects, catalog)
     revisions = Revisions(Snapshots(client, fence=lease.fence), catalog)
@@ -110,15 +116,30 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
         revisions=revisions,
         sampler=sampler,
         objectives=objectives,
+        clusterings=clusterings,
+        budgets=budgets,
         settings=settings,
         breaker=breaker,
+    )
+    actuator = Actuator(cluster, Quarantines(client, fence=lease.fence), clock)
+    raiser = Raiser(
+        catalog=catalog,
+        cluster=cluster,
+        actuator=actuator,
+        objects=objects,
+        sampler=sampler,
+        reporter=reporter,
+        turns=turns,
+        clock=clock,
+        most=settings.sampling_max_raises,
     )
     loop = Loop(
         catalog=catalog,
         observer=observer,
-        actuator=Actuator(cluster, Quarantines(client, fence=lease.fence), clock),
+        actuator=actuator,
         objects=objects,
         revisions=revisions,
+        raiser=raiser,
         reporter=reporter,
         turns=turns,
         may_act=leading.may_act,
@@ -154,6 +175,14 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
                         telemetry=telemetry,
                     ),
                     name="lead",
+                ),
+                group.create_task(
+                    read_slowly(
+                        (budgets.read_next, clusterings.measure_next),
+                        lambda: lease.is_leader() and catalog.listed,
+                        clock,
+                    ),
+                    name="history",
                 ),
                 group.create_task(_tell(source_status, endpoints, breaker_status, lease, clock), name="shared status"),
                 *(group.create_task(loop.work(), name=f"worker {n}") for n in range(settings.workers)),

@@ -8,12 +8,15 @@ from datetime import timedelta
 
 from firebreak.api.conditions import ConditionReason, ConditionType
 from firebreak.api.v1alpha1 import AIIncident, AIService
+from firebreak.api.v1alpha1.aiservice import Mode
 from firebreak.app.sampler import Sampler
 from firebreak.core.comparison import Comparison
 from firebreak.core.coverage import Coverage
-from firebreak.core.objectives import ObjectiveKey
+from firebreak.core.objectives import ObjectiveKey, ServiceKey
+from firebreak.core.ports import KubeObject
 from firebreak.core.problems import Problem
 from firebreak.core.revision import RevisionFacts
+from firebreak.core.sampling_raise import held_at, times_judged
 from firebreak.core.verdict import Finding, Verdict, VerdictReason
 
 _NOT_KNOWN = (VerdictReason.NOT_SAMPLED_YET, VerdictReason.STALE)
@@ -54,6 +57,21 @@ def expected_delays(sampler: Sampler, verdicts: Iterable[Verdict]) -> Mapping[st
         for v in verdicts
         if v.finding is not Finding.ERROR and v.reason not in _NOT_KNOWN
     }
+
+
+def raised_delays(
+    sampler: Sampler, service: AIService, delays: Mapping[str, timedelta | None], live: KubeObject | None
+) -> Mapping[str, timedelta | None]:
+    """The same at the raised sampling rate; empty where none is declared, it would not be raised, or it is raised now."""
+    rate = service.spec.judge.sampling_rate if service.spec.judge else None
+    if rate is None or service.spec.containment.mode is Mode.OBSERVE:
+        return {}
+    times = times_judged(rate.raised, held_at(live, rate.path))
+    if times is None or times <= 1.0:
+        return {}
+    key = ServiceKey(service.metadata.namespace, service.metadata.name)
+    judged = [k for k in (ObjectiveKey(*key, name) for name in delays) if sampler.is_sequential(k)]
+    return {k.objective: sampler.expected_delay(k, times) for k in judged}
 
 
 def compared(

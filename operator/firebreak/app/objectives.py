@@ -19,6 +19,7 @@ from firebreak.api.v1alpha1.indicator import QualityIndicatorSpec
 from firebreak.api.v1alpha1.references import IndicatorKind
 from firebreak.api.v1alpha1.source import MetricSourceSpec
 from firebreak.app.catalog import Catalog
+from firebreak.core.clustering_in_force import in_force
 from firebreak.core.compile_objectives import Compiled, ProblemKind, compile_objectives
 from firebreak.core.compile_objectives import Problem as Refused
 from firebreak.core.objectives import ServiceKey, SourceKey, Watched
@@ -55,7 +56,9 @@ class Objectives:
         for service in self._catalog.all(AIService):
             key = ServiceKey(service.metadata.namespace, service.metadata.name)
             indicators = shared | own.get(key.namespace, {})
-            declared: _Declared = (service.spec, *_named(service, indicators), *_source(service, sources))
+            measured = tuple(o.clustering for o in service.status.objectives if o.clustering is not None)
+            weighed = tuple((m.series, m.value, m.basis) for m in measured)
+            declared: _Declared = (service.spec, *_named(service, indicators), *_source(service, sources), weighed)
             known = self._compiled.get(key)
             if known is None or known[0] != declared:
                 known = (declared, _compiled(key, service, indicators, sources))
@@ -89,8 +92,11 @@ def _compiled(
     indicators: Mapping[tuple[IndicatorKind, str], QualityIndicatorSpec],
     sources: Mapping[SourceKey, MetricSourceSpec],
 ) -> Compiled:
+    """With G as it is recorded in the status, where it was measured of these very series."""
     try:
-        return compile_objectives(service, indicators, sources)
+        assumed = compile_objectives(service, indicators, sources)
+        measured = in_force(service.status, assumed.watched)
+        return compile_objectives(service, indicators, sources, measured) if measured else assumed
     except Exception as error:
         # One round compiles for all: what nobody foresaw in one service must not end the detection of the others.
         log.exception("objectives_not_compiled", service=str(key))

@@ -19,22 +19,33 @@ from firebreak.api.v1alpha1 import (
     ClusterContainmentPolicy,
     ContainmentPolicy,
 )
-from firebreak.api.v1alpha1.aiservice import DetectorKind, Fallback, Objective, Route, workload_target
+from firebreak.api.v1alpha1.aiservice import (
+    ClusteringStatus,
+    DetectorKind,
+    Fallback,
+    Objective,
+    Route,
+    workload_target,
+)
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatus, Phase
 from firebreak.api.v1alpha1.policy import ActionKind, ContainmentPolicySpec
 from firebreak.api.v1alpha1.references import PolicyKind, PolicyRef
 from firebreak.app.breaker import CircuitBreaker
+from firebreak.app.budgets import Budgets
 from firebreak.app.catalog import Catalog, Invalid, target_key
-from firebreak.app.measuring import compared, covered, expected_delays, oddities
+from firebreak.app.clustering import ClusteringMeasurements
+from firebreak.app.measuring import compared, covered, expected_delays, oddities, raised_delays
 from firebreak.app.objectives import Objectives
 from firebreak.app.revisions import Revisions
 from firebreak.app.sampler import Sampler
 from firebreak.app.scope import exposure_of, judges
 from firebreak.app.settings import Settings
 from firebreak.core.autoscaling import FLOOR_PATHS
+from firebreak.core.clustering_in_force import adopted, is_clustered, unmeasured
 from firebreak.core.commands import Reason
 from firebreak.core.decide import is_share_awaited
 from firebreak.core.declaration import problems_of
+from firebreak.core.detectors.burn_rate import Budget
 from firebreak.core.drift import drift_of, is_drifted, is_watched
 from firebreak.core.feasibility import infeasible_steps
 from firebreak.core.field_writes import route_target, value_of
@@ -65,6 +76,10 @@ class Seen:
     problems: tuple[Problem, ...]
     expected_delays: Mapping[str, timedelta | None]
     """By objective, None for never; one that cannot be read now is left out."""
+    clusterings: Mapping[str, ClusteringStatus]
+    """By objective: the G that is to stand in the status, and is in force once it does."""
+    budgets: Mapping[str, Budget]
+    """By objective with detector BurnRate: how much of its error budget is left, once that was read."""
     awaits_effect: bool
 
     @property
@@ -100,6 +115,8 @@ class Observer:
         revisions: Revisions,
         sampler: Sampler,
         objectives: Objectives,
+        clusterings: ClusteringMeasurements,
+        budgets: Budgets,
         settings: Settings,
         breaker: CircuitBreaker,
     ) -> None:
@@ -109,6 +126,8 @@ class Observer:
         self._revisions = revisions
         self._sampler = sampler
         self._objectives = objectives
+        self._clusterings = clusterings
+        self._budgets = budgets
         self._settings = settings
         self._breaker = breaker
 
@@ -133,6 +152,7 @@ class Observer:
         memory = remembered(key.name, service.status, incidents)
         measured = tuple(_objective(key, o.name) for o in self._watched(service))
         verdicts = {o.objective: self._sampler.verdict(o, now) for o in measured}
+        clusterings = self._clustering(service, incident, measured)
         asked = question(incident.status) if incident else self._still(key, verdicts, memory.last_resolved)
         base = Situation(
             service=key,
@@ -146,6 +166,7 @@ class Observer:
             recoveries=self._recoveries(service, incident, asked, now),
             comparisons=compared(self._sampler, service, incident, revision, verdicts.values()),
             coverage=covered(self._sampler, measured),
+            unmeasured=unmeasured(clusterings),
             exposed=self._exposed(service, key, asked),
             objects={t: self._catalog.target(target_key(key.namespace, t)) for _, t in service.spec.targets()},
             effects=await self._effects(service, incident) if incident else {},
@@ -169,7 +190,7 @@ class Observer:
                 *self._objectives.problems(key),
                 *oddities(self._sampler, measured),
                 *problems_of(base),
-                *infeasible_steps(service.spec, policy, delays),
+                *infeasible_steps(service.spec, policy, delays, self._raised_delays(service, delays)),
                 *(
                     problems_of_freeze(_words(service.spec.containment.policy), policy.guardrails.freeze, now)
                     if policy
@@ -177,6 +198,8 @@ class Observer:
                 ),
             ),
             expected_delays=delays,
+            clusterings=clusterings,
+            budgets=self._left(measured),
             awaits_effect=incident is not None and _awaits_effect(incident.status),
         )
 
@@ -184,6 +207,33 @@ class Observer:
         """The objectives of which something may be asked: one just declared is read with the next step."""
         key = ServiceKey(service.metadata.namespace, service.metadata.name)
         return tuple(o for o in service.spec.objectives if self._sampler.watches(_objective(key, o.name)))
+
+    def _left(self, measured: tuple[ObjectiveKey, ...]) -> Mapping[str, Budget]:
+        specs = [spec for key in measured if (spec := self._sampler.spec(key)) is not None]
+        found = {spec.key.objective: self._budgets.left(spec) for spec in specs}
+        return {name: budget for name, budget in found.items() if budget is not None}
+
+    def _raised_delays(
+        self, service: AIService, delays: Mapping[str, timedelta | None]
+    ) -> Mapping[str, timedelta | None]:
+        if service.spec.judge is None:
+            return {}
+        target = service.spec.judge.sampling_rate.target
+        live = self._catalog.target(target_key(service.metadata.namespace, target))
+        return raised_delays(self._sampler, service, delays, live)
+
+    def _clustering(
+        self, service: AIService, incident: AIIncident | None, measured: tuple[ObjectiveKey, ...]
+    ) -> Mapping[str, ClusteringStatus]:
+        known = {o.name: o.clustering for o in service.status.objectives}
+        specs = [spec for key in measured if (spec := self._sampler.spec(key)) is not None and is_clustered(spec)]
+        # While an incident is open its evidence is not weighed anew.
+        return {
+            spec.key.objective: adopted(
+                known.get(spec.key.objective), None if incident else self._clusterings.found(spec), spec
+            )
+            for spec in specs
+        }
 
     async def _read_targets(self, service: AIService) -> None:
         """What is written next rests on what the targets hold, so a cache will not do."""

@@ -12,6 +12,10 @@ from firebreak.app.clock import Clock
 from firebreak.core.objectives import ServiceKey
 
 
+class Stale(Exception):
+    """Someone has written meanwhile: look again, decide again."""
+
+
 class Turns:
     """Keys that are due, each handed to one worker at a time."""
 

@@ -10,16 +10,18 @@ import structlog
 from firebreak.adapters.kube.events import Events
 from firebreak.adapters.kube.objects import FirebreakObjects, Stored
 from firebreak.api.conditions import ConditionReason, ConditionType, set_condition
-from firebreak.api.v1alpha1 import AIIncident, AIService, Quarantine
-from firebreak.api.v1alpha1.aiservice import AIServiceStatus
+from firebreak.api.v1alpha1 import AIIncident, AIService, Quarantine, SamplingRaise
+from firebreak.api.v1alpha1.aiservice import AIServiceStatus, SamplingState, SamplingTold
 from firebreak.api.v1alpha1.incident import AIIncidentStatus
 from firebreak.api.v1alpha1.model import API_VERSION, ConditionStatus
+from firebreak.api.v1alpha1.sampling import RaisePhase
 from firebreak.app.catalog import Catalog
 from firebreak.app.clock import Clock
 from firebreak.app.observe import Orphan, Seen
 from firebreak.app.status import service_status, worth_writing
 from firebreak.app.telemetry import Telemetry
 from firebreak.core.commands import AskPeople, Command, OpenIncident, Reason, Resolve
+from firebreak.core.guardrails import waits_for_clustering
 from firebreak.core.memory import Memory
 from firebreak.core.objectives import ServiceKey
 from firebreak.core.ports import ObjectKey
@@ -122,7 +124,24 @@ class Reporter:
         """A turn has ended with an error of ours."""
         self._telemetry.turn_failed()
 
-    async def status(self, seen: Seen, now: datetime) -> None:
+    async def sampled(self, key: ServiceKey, raised: SamplingRaise) -> None:
+        """The judge's sampling rate was raised, or has been given back."""
+        status, meta = raised.status, raised.metadata
+        is_raised = status.phase is RaisePhase.RAISED
+        if is_raised and status.write is not None:
+            words = f"the judge's sampling rate is raised to {status.write.desired.value}: {status.because}"
+            self._telemetry.raised(key, status.reason)
+        else:
+            words = f"the judge's sampling rate is no longer raised: {status.because}"
+        log.info("sampling_raised" if is_raised else "sampling_given_back", service=key.name, because=status.because)
+        warns = status.reason in _WARNINGS
+        where = ObjectKey(API_VERSION, SamplingRaise.__name__, key.namespace, key.name)
+        await self._event(where, meta.uid, Reason(status.reason), words, warns)
+        service = self._catalog.service(key)
+        if isinstance(service, AIService):
+            await self._on_service(service, Reason(status.reason), words, warns)
+
+    async def status(self, seen: Seen, sampling: SamplingTold, now: datetime) -> None:
         """Bring the service's status up to date, if it is worth a write."""
         key = seen.situation.service
         s = seen.situation
@@ -133,14 +152,20 @@ class Reporter:
             revision=s.revision,
             incident=s.incident,
             problems=seen.problems,
-            holds=s.holds,
+            holds=(*s.holds, *waits_for_clustering(s)),
             memory=Memory(incident_count=s.incident_count, past=s.past, last_resolved=s.last_resolved),
             now=now,
             not_proven=proof.because if isinstance(proof, NotYet) else "",
             expected_delays=seen.expected_delays,
+            clusterings=seen.clusterings,
+            sampling=sampling,
+            budgets=seen.budgets,
         )
         self._telemetry.observed(key, seen.situation.verdicts, seen.expected_delays)
         self._telemetry.covered(key, seen.situation.coverage)
+        self._telemetry.clustered(key, seen.clusterings)
+        self._telemetry.budgeted(key, seen.budgets)
+        self._telemetry.sampled(key, sampling.state is SamplingState.RAISED)
         if not worth_writing(seen.service.status, wanted, self._written_at.get(key), now):
             return
         where = ObjectKey(API_VERSION, AIService.__name__, key.namespace, key.name)

@@ -7,6 +7,7 @@ a source that cannot be read is an ERROR of the objectives that read it and of n
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import assert_never
 
 import numpy as np
 import structlog
@@ -15,16 +16,19 @@ from firebreak.app.counter_feed import feed_key, subject_of
 from firebreak.app.feeds import FeedId, Feeds
 from firebreak.core.comparison import Comparison
 from firebreak.core.coverage import Coverage, coverage_of
+from firebreak.core.detectors.burn_rate import expected_delay as burning_unseen
 from firebreak.core.detectors.regression import before_after, side_by_side
-from firebreak.core.detectors.rules import Count, Sequential, Threshold
-from firebreak.core.detectors.sequential import expected_delay_steps
+from firebreak.core.detectors.rules import BurnRate, Count, Sequential, Threshold
+from firebreak.core.detectors.sequential import expected_delay_steps, fold
 from firebreak.core.exposure import BadServed, bad_served
+from firebreak.core.history import HISTORY_STEPS
 from firebreak.core.judgement import (
     ABSENT_AFTER_STEPS,
     TRAILING_STEPS,
     Counts,
     Kind,
     SegmentCounts,
+    burn_rate_verdict,
     count_verdict,
     error_verdict,
     gauge_health,
@@ -97,6 +101,14 @@ class Sampler:
         """Was the objective among those of the last `sample`? Only of these may one ask."""
         return key in self._feeds.objectives
 
+    def objectives(self) -> tuple[ObjectiveSpec, ...]:
+        """All of them."""
+        return tuple(self._feeds.objectives.values())
+
+    def spec(self, key: ObjectiveKey) -> ObjectiveSpec | None:
+        """As it is measured now."""
+        return self._feeds.objectives.get(key)
+
     def verdict(self, key: ObjectiveKey, now: datetime) -> Verdict:
         """The verdict on the evidence there is; INCONCLUSIVE or ERROR where that is too old to speak of `now`."""
         spec = self._feeds.objectives[key]
@@ -112,8 +124,9 @@ class Sampler:
                 return sequential_verdict(spec, rule, self._evidence(spec), counts, sanity)
             case Count() as rule:
                 return count_verdict(spec, rule, self._feeds.counts(spec), self._feeds.sanity(spec))
-            case _:
-                raise TypeError(f"{spec.key} has no live detector")
+            case BurnRate() as rule:
+                return burn_rate_verdict(spec, rule, self._feeds.counts(spec), self._feeds.sanity(spec))
+        assert_never(spec.rule)
 
     def recovery(
         self, key: ObjectiveKey, since: datetime, revision: str | None, incident_rate: float | None, now: datetime
@@ -270,18 +283,41 @@ class Sampler:
                 seen[revision] = seen.get(revision, 0.0) + float(count)
         return seen
 
-    def expected_delay(self, key: ObjectiveKey) -> timedelta | None:
-        """Until a breach at 4x the allowed rate would be Confirmed, at the last hour's volume; None if never."""
+    def expected_delay(self, key: ObjectiveKey, times: float = 1.0) -> timedelta | None:
+        """Until a breach at 4x the allowed rate would be Confirmed, at `times` the last hour's volume; None if never."""
         spec = self._feeds.objectives[key]
         if isinstance(spec.rule, Threshold):
             return spec.step + spec.rule.lasting
+        if isinstance(spec.rule, BurnRate):
+            return burning_unseen(spec.rule)
         if not isinstance(spec.rule, Sequential):
             return spec.step
         if self._feeds.counters_of(spec) is None:
             return None
         recent = self._feeds.counts(spec).judged[-TRAILING_STEPS:]
-        delay = expected_delay_steps(spec.rule, float(recent.mean()) if len(recent) else 0.0)
+        delay = expected_delay_steps(spec.rule, times * float(recent.mean()) if len(recent) else 0.0)
         return spec.step * delay if np.isfinite(delay) else None
+
+    def is_sequential(self, key: ObjectiveKey) -> bool:
+        """Whether it is judged by evidence that more judged answers would bring sooner."""
+        spec = self._feeds.objectives.get(key)
+        return spec is not None and isinstance(spec.rule, Sequential)
+
+    def quiet_steps(self, keys: Collection[ObjectiveKey], below: float, now: datetime) -> int | None:
+        """For how many steps in a row the evidence of all of these has been weak; None if one cannot be read now.
+
+        Folded anew from the counts that are kept, so that it is the same after a restart.
+        """
+        quiet = HISTORY_STEPS
+        for key in keys:
+            spec = self._feeds.objectives[key]
+            if self._unusable(spec, now) is not None or not isinstance(spec.rule, Sequential):
+                return None
+            counts = self._feeds.counts(spec)
+            loud = np.flatnonzero(fold(spec.rule, counts.bad, counts.judged) >= below)
+            steps = len(counts) - 1 - int(loud[-1]) if len(loud) else len(counts)
+            quiet = min(quiet, 0 if self._evidence(spec) >= below else steps)
+        return quiet if keys else None
 
     def coverage(self, key: ObjectiveKey) -> Coverage | None:
         """How much of the answers is judged, and how much usually is; None where that cannot be said.

@@ -157,6 +157,8 @@ class Settings(BaseModel):
     """How often what is known is compared with own lists."""
     workers: Annotated[int, Field(alias="FIREBREAK_WORKERS", ge=1, le=64)] = 4
     """How many services are worked on at a time."""
+    sampling_max_raises: Annotated[int, Field(alias="FIREBREAK_SAMPLING_MAX_RAISES", ge=0, le=10_000)] = 20
+    """How many services' sampling rates may be raised at once."""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(alias="FIREBREAK_LOG_LEVEL"), BeforeValidator(_lower)
     ] = "info"

@@ -8,13 +8,22 @@ from datetime import datetime, timedelta
 
 from firebreak.api.conditions import ConditionReason, ConditionType, set_condition
 from firebreak.api.v1alpha1 import AIIncident, AIService
-from firebreak.api.v1alpha1.aiservice import AIServiceStatus, DetectorKind, Mode, Objective, RevisionStatus
+from firebreak.api.v1alpha1.aiservice import (
+    AIServiceStatus,
+    ClusteringStatus,
+    DetectorKind,
+    Mode,
+    Objective,
+    RevisionStatus,
+    SamplingTold,
+)
 from firebreak.api.v1alpha1.aiservice import ObjectiveStatus as Told
 from firebreak.api.v1alpha1.incident import Phase
 from firebreak.api.v1alpha1.model import ConditionStatus
 from firebreak.api.v1alpha1.quantities import format_duration, format_percent
 from firebreak.core.commands import Reason
-from firebreak.core.feasibility import delay_in_words
+from firebreak.core.detectors.burn_rate import Budget, budget_in_words, least_left
+from firebreak.core.feasibility import delay_in_words, is_for_tickets
 from firebreak.core.memory import Memory, kept
 from firebreak.core.problems import Problem
 from firebreak.core.revision import RevisionFacts
@@ -25,7 +34,7 @@ from firebreak.core.verdict import Finding, Tier, Verdict, VerdictReason
 VALUES_EVERY = timedelta(minutes=1)
 """Numbers that have moved are written at most this often; a change of state at once."""
 
-_DELIBERATE = (Reason.PAUSED, Reason.SUSPENDED)
+_DELIBERATE = (Reason.PAUSED, Reason.SUSPENDED, Reason.CLUSTERING_UNMEASURED)
 """Holds that someone wanted: containments are off, but nothing is broken."""
 _OF_READINGS = (ConditionReason.INDICATOR_ODD, ConditionReason.JUDGE_COVERAGE_LOST)
 """What was read tells them: they explain no error of a source."""
@@ -45,15 +54,26 @@ def service_status(
     now: datetime,
     not_proven: str = "",
     expected_delays: Mapping[str, timedelta | None] | None = None,
+    clusterings: Mapping[str, ClusteringStatus] | None = None,
+    sampling: SamplingTold | None = None,
+    budgets: Mapping[str, Budget] | None = None,
 ) -> AIServiceStatus:
     """Everything that is known of the service, on top of its last status.
 
     `incident` is the open one. `not_proven` says what the revision that serves lacks to be known good (core/soak.py).
-    `expected_delays` is None for never, and has no entry for what cannot be read now.
+    `expected_delays` is None for never, and has no entry for what cannot be read now. What is not in `clusterings` is
+    not read just now, and stays as it was recorded.
     """
+    recorded = {o.name: o.clustering for o in service.status.objectives} | dict(clusterings or {})
     delays = {name: delay_in_words(delay) for name, delay in (expected_delays or {}).items()}
     objectives = tuple(
-        _objective(o, verdicts.get(o.name)).model_copy(update={"expected_delay": delays.get(o.name, "")})
+        _objective(o, verdicts.get(o.name)).model_copy(
+            update={
+                "expected_delay": delays.get(o.name, ""),
+                "clustering": recorded.get(o.name),
+                "budget": budget_in_words((budgets or {}).get(o.name)),
+            }
+        )
         for o in service.spec.objectives
     )
     conditions = service.status.conditions
@@ -75,6 +95,8 @@ def service_status(
         objectives=objectives,
         worst_objective=_worst(service, verdicts, objectives),
         revision=_revision(service, revision, not_proven),
+        budget=least_left(budgets or {}),
+        sampling=sampling or SamplingTold(),
         active_incident=incident.metadata.name if incident else "",
     )
     return kept(told, memory)
@@ -143,7 +165,7 @@ def target_in_words(objective: Objective) -> str:
     """What the value is held against: "99%", "at most 86400", "fewer than 3 in 10m"."""
     detector = objective.detector
     match detector.kind:
-        case DetectorKind.SEQUENTIAL:
+        case DetectorKind.SEQUENTIAL | DetectorKind.BURN_RATE:
             return "" if objective.target is None else format_percent(objective.target)
         case DetectorKind.THRESHOLD:
             return f"at least {detector.below:g}" if detector.below is not None else f"at most {detector.above or 0:g}"
@@ -155,7 +177,7 @@ def target_in_words(objective: Objective) -> str:
 def value_in_words(objective: Objective, verdict: Verdict) -> str:
     """The share of good answers, the gauge's value or the number of events; empty when there is none."""
     match objective.detector.kind:
-        case DetectorKind.SEQUENTIAL:
+        case DetectorKind.SEQUENTIAL | DetectorKind.BURN_RATE:
             if verdict.estimate is None or objective.target is None:
                 return ""
             # One digit more than the target has: enough to see on which side of it the value lies.
@@ -215,7 +237,7 @@ def _conditions(
         _objectives_met(objectives),
         indicator,
         containment,
-        _verification_feasible(objectives, problems),
+        _verification_feasible(_proving(service, objectives), problems),
     )
 
 
@@ -230,7 +252,7 @@ def _ready(problems: tuple[Problem, ...], holds: tuple[Hold, ...], indicator: _S
     if indicator[1] is ConditionStatus.UNKNOWN:
         return (ConditionType.READY, ConditionStatus.UNKNOWN, indicator[2], indicator[3])
     off = "; ".join(h.because for h in holds if h.reason in _DELIBERATE)
-    message = f"watching, and nothing is contained: {off}" if off else "watching, and nothing is in the way"
+    message = f"watching, and containments are held: {off}" if off else "watching, and nothing is in the way"
     return (ConditionType.READY, ConditionStatus.TRUE, ConditionReason.WORKING, message)
 
 
@@ -292,6 +314,12 @@ def _containment_ready(
     if service.spec.revision is not None and revision.known_good is None:
         return (*said, ConditionReason.NO_KNOWN_GOOD, f"RollBack would be skipped: {_no_known_good(not_proven)}")
     return (*said, ConditionReason.READY, "every step that is declared could be taken")
+
+
+def _proving(service: AIService, objectives: tuple[Told, ...]) -> tuple[Told, ...]:
+    return tuple(
+        o for o, declared in zip(objectives, service.spec.objectives, strict=True) if not is_for_tickets(declared)
+    )
 
 
 def _verification_feasible(objectives: tuple[Told, ...], problems: tuple[Problem, ...]) -> _Said:
@@ -357,6 +385,8 @@ def _facts(status: AIServiceStatus) -> object:
         status.state,
         sorted((c.type, c.status, c.reason, c.observed_generation) for c in status.conditions),
         [(o.name, o.finding, o.tier, o.target) for o in status.objectives],
+        status.sampling.state,
+        [(c.value, c.basis, c.series) for o in status.objectives if (c := o.clustering)],
         (status.revision.current, status.revision.known_good, status.revision.quarantined),
         _milliseconds(status.revision.left_known_good_at),
         (status.active_incident, status.incident_count, _milliseconds(status.last_resolved)),
@@ -366,7 +396,13 @@ def _facts(status: AIServiceStatus) -> object:
 
 def _numbers(status: AIServiceStatus) -> object:
     return (
-        [(o.value, o.expected_delay, "" if o.finding == Finding.MET else o.because) for o in status.objectives],
+        status.budget,
+        [
+            (o.value, o.expected_delay, o.budget, "" if o.finding == Finding.MET else o.because)
+            for o in status.objectives
+        ],
+        [(c.healthy, _milliseconds(c.measured_at)) for o in status.objectives if (c := o.clustering)],
+        status.sampling.message,
         status.worst_objective,
         status.revision.known_good_reason,
         _milliseconds(status.revision.current_since),

@@ -24,8 +24,10 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from firebreak.api.v1alpha1 import AIIncident
+from firebreak.api.v1alpha1.aiservice import ClusteringBasis, ClusteringStatus
 from firebreak.api.v1alpha1.control import Breaker, BreakerState
 from firebreak.api.v1alpha1.incident import Action, ActionPhase
+from firebreak.api.v1alpha1.quantities import parse_duration
 from firebreak.core.commands import (
     AskPeople,
     Command,
@@ -39,6 +41,7 @@ from firebreak.core.commands import (
     TakeStep,
 )
 from firebreak.core.coverage import Coverage
+from firebreak.core.detectors.burn_rate import Budget
 from firebreak.core.objectives import ServiceKey
 from firebreak.core.opening import DETECTOR, OPENED_BY
 from firebreak.core.verdict import Finding, Verdict
@@ -53,6 +56,7 @@ _HELD = frozenset(
         Reason.COOLDOWN,
         Reason.MAX_CONTAINMENTS,
         Reason.FREEZE_WINDOW,
+        Reason.CLUSTERING_UNMEASURED,
         Reason.PAUSED,
         Reason.SUSPENDED,
         Reason.TARGET_CONFLICT,
@@ -154,6 +158,33 @@ class Telemetry:
             "firebreak_judge_coverage_ratio",
             "The share of answers judged in the last hour, against what is usual: 1 is as usual, below 0.1 is lost.",
             ("namespace", "service", "objective"),
+        )
+        self._clustering = self._gauge(
+            "firebreak_objective_clustering",
+            "How strongly failures cluster, G in force: what is counted is discounted by it; basis is Assumed or "
+            "Measured.",
+            ("namespace", "service", "objective", "basis"),
+        )
+        self._healthy = self._gauge(
+            "firebreak_clustering_history_ratio",
+            "How much of the fourteen healthy days that measuring the clustering needs there is; 1 is enough.",
+            ("namespace", "service", "objective"),
+        )
+        self._budget = self._gauge(
+            "firebreak_error_budget_left_ratio",
+            "How much of the error budget is left over its period, of objectives with detector BurnRate; below 0 it is "
+            "overspent.",
+            ("namespace", "service", "objective"),
+        )
+        self._raised = self._gauge(
+            "firebreak_sampling_raised",
+            "1 while the judge's sampling rate is raised, for services that declare one or had it raised.",
+            ("namespace", "service"),
+        )
+        self._raises = self._counter(
+            "firebreak_sampling_raises",
+            "How often a judge's sampling rate was raised, by reason: EvidenceAtWatch, RevisionChanged or ProofAwaited.",
+            ("namespace", "reason"),
         )
         self._evaluation = self._histogram(
             "firebreak_evaluation_seconds", "One round of the evaluation loop over all services.", (), _SHORT
@@ -277,8 +308,40 @@ class Telemetry:
             seconds = delay.total_seconds() if delay is not None else math.inf
             self._expected.labels(service.namespace, service.name, name).set(seconds)
 
+    def clustered(self, service: ServiceKey, clusterings: Mapping[str, ClusteringStatus]) -> None:
+        """G of each objective, and what it rests on; objectives without one say nothing."""
+        for name in self._objectives.get(service, set()):
+            told = clusterings.get(name)
+            for basis in ClusteringBasis:
+                if told is None or told.basis is not basis:
+                    self._remove(self._clustering, service, name, basis=basis)
+            if told is None:
+                self._remove(self._healthy, service, name)
+                continue
+            self._clustering.labels(service.namespace, service.name, name, told.basis).set(float(told.value))
+            share = parse_duration(told.healthy or "0s") / parse_duration(told.needed)
+            self._healthy.labels(service.namespace, service.name, name).set(share)
+
+    def budgeted(self, service: ServiceKey, budgets: Mapping[str, Budget]) -> None:
+        """How much of each error budget is left."""
+        for name in self._objectives.get(service, set()):
+            budget = budgets.get(name)
+            if budget is None or budget.left is None:
+                self._remove(self._budget, service, name)
+            else:
+                self._budget.labels(service.namespace, service.name, name).set(budget.left)
+
+    def sampled(self, service: ServiceKey, is_raised: bool) -> None:
+        """Whether the judge's sampling rate is raised now."""
+        self._raised.labels(service.namespace, service.name).set(is_raised)
+
+    def raised(self, service: ServiceKey, reason: str) -> None:
+        """The judge's sampling rate was raised."""
+        self._raises.labels(service.namespace, reason).inc()
+
     def forgotten(self, service: ServiceKey) -> None:
         """A service that is gone."""
+        self._raised.remove_by_labels({"namespace": service.namespace, "service": service.name})
         for name in self._objectives.pop(service, set()):
             self._drop(service, name)
 
@@ -332,11 +395,15 @@ class Telemetry:
     # --- declared
 
     def _drop(self, service: ServiceKey, objective: str) -> None:
-        for gauge in (self._state, self._estimate, self._expected, self._coverage):
+        for gauge in (
+            *(self._state, self._estimate, self._expected, self._coverage),
+            *(self._clustering, self._healthy, self._budget),
+        ):
             self._remove(gauge, service, objective)
 
-    def _remove(self, gauge: Gauge, service: ServiceKey, objective: str) -> None:
-        gauge.remove_by_labels({"namespace": service.namespace, "service": service.name, "objective": objective})
+    def _remove(self, gauge: Gauge, service: ServiceKey, objective: str, **labels: str) -> None:
+        named = {"namespace": service.namespace, "service": service.name, "objective": objective}
+        gauge.remove_by_labels(named | labels)
 
     def _describe(self, name: str, type_: str, labels: tuple[str, ...], help_: str) -> None:
         self.described.append(Described(name=name, type=type_, labels=labels, help=help_))

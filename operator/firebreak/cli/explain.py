@@ -14,7 +14,7 @@ from rich.text import Text
 
 from firebreak.api.conditions import ConditionType
 from firebreak.api.v1alpha1 import AIIncident, AIService, Quarantine
-from firebreak.api.v1alpha1.aiservice import Mode
+from firebreak.api.v1alpha1.aiservice import ClusteringBasis, Mode
 from firebreak.api.v1alpha1.incident import ActionPhase, AIIncidentStatus, Outcome, Phase
 from firebreak.api.v1alpha1.model import ConditionStatus
 from firebreak.api.v1alpha1.policy import ActionKind, Release, ReleaseWhen
@@ -34,7 +34,7 @@ def explanation(
     parts: list[RenderableType] = [_head(incident), Padding(_facts(incident, now), (0, 0, 0, 2))]
     for title, body in (
         ("Asked of you", _asked(incident, service)),
-        ("What is wrong", _wrong(incident, now)),
+        ("What is wrong", (*_wrong(incident, now), *_weighed(incident, service))),
         ("What changed", _suspects(incident)),
         ("What was done" if incident.status.mode is Mode.ENFORCE else "What would be done", what_was_done(incident)),
         ("Kept from coming back", _quarantines(incident, quarantines)),
@@ -149,6 +149,20 @@ def _wrong(incident: AIIncident, now: datetime) -> Iterable[RenderableType]:
         told.add_row(c.name, state, since, c.because)
     if incident.status.objectives or incident.status.coverage:
         yield told
+
+
+def _weighed(incident: AIIncident, service: AIService | None) -> Iterable[RenderableType]:
+    """How far what is counted is discounted, since failures cluster."""
+    names = {o.name for o in incident.status.objectives}
+    for told in service.status.objectives if service else ():
+        weight = told.clustering
+        if weight is None or told.name not in names:
+            continue
+        if weight.basis is ClusteringBasis.MEASURED:
+            rests = f"measured on {weight.healthy} of healthy history"
+        else:
+            rests = f"assumed: {weight.healthy or '0s'} of {weight.needed} of healthy history"
+        yield Text(f"{told.name} is discounted for clustered failures by G {weight.value} ({rests})", style="dim")
 
 
 def _suspects(incident: AIIncident) -> Iterable[RenderableType]:

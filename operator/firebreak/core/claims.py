@@ -40,6 +40,9 @@ def claims_of(service: ServiceKey, spec: AIServiceSpec) -> tuple[Claim, ...]:
         places.append(("spec.humanReview.autoscaler", scaler, FLOOR_PATHS[scaler.kind]))
     if spec.human_review and spec.human_review.rate:
         places.append(("spec.humanReview.rate", spec.human_review.rate.target, spec.human_review.rate.path))
+    if spec.judge:
+        rate = spec.judge.sampling_rate
+        places.append(("spec.judge.samplingRate", rate.target, rate.path))
     places += [(f"spec.features[{i}].flag", f.flag.target, f.flag.path) for i, f in enumerate(spec.features)]
     claims = [_claim(service, place, target, path, path) for place, target, path in places]
     for i, route in enumerate(routes):

@@ -7,6 +7,7 @@ on average be v h, with v = p(1 - p) and h = 1/m_b + 1/m_b+1; what is more is cl
 
 Differences of neighbours, because the daily cycle triples a plain moment estimate; several L, because a short block
 sees rho but not how long it lasts. Known incidents are cut out: a block that touches one is not compared.
+Asked by app/clustering.py once a day, and by the bench.
 """
 
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from firebreak.core.detectors.rules import ASSUMED_CLUSTERING
 
 BLOCK_STEPS = (10, 30, 60, 120)
 HEALTHY_DAYS_NEEDED = 14
+DAY_STEPS = 1440  # a day of minutes: with a shorter step, as many steps
+NEEDED_STEPS = HEALTHY_DAYS_NEEDED * DAY_STEPS
 
 Floats = NDArray[np.float64]
 
@@ -29,6 +32,21 @@ class Clustering:
     clustering: float
     steps: int  # not cut out
     judged: float
+
+
+def healthy_history(judged: Floats, cut: NDArray[np.bool_], resolution: int) -> NDArray[np.bool_]:
+    """Which of consecutive blocks of `resolution` steps are healthy history: the last fourteen days' worth of it.
+
+    None that an incident has `cut` out, and none in a silence of more than a day: a service that sleeps at night has
+    whole days of history, and a store that was away for a week has none of it.
+    """
+    day = DAY_STEPS // resolution
+    at = np.arange(len(judged))
+    heard = at - np.maximum.accumulate(np.where(judged > 0.0, at, -day)) < day
+    usable = heard & ~cut
+    newest_first = np.cumsum(usable[::-1])[::-1]
+    healthy: NDArray[np.bool_] = usable & (newest_first <= HEALTHY_DAYS_NEEDED * day)
+    return healthy
 
 
 def measure_clustering(bad: Floats, judged: Floats, healthy: NDArray[np.bool_], resolution: int = 1) -> Clustering:

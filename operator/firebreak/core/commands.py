@@ -72,6 +72,12 @@ class Reason(StrEnum):
     MAX_CONTAINMENTS = "MaxContainments"  # held: too many within the time
     FREEZE_WINDOW = "FreezeWindow"  # held: the policy says that nothing is to be changed at this time
     CIRCUIT_BREAKER = "CircuitBreaker"  # held: so many services became bad at once that one cause is likelier
+    CLUSTERING_UNMEASURED = "ClusteringUnmeasured"  # held: the policy waits until clustering is measured
+    EVIDENCE_AT_WATCH = "EvidenceAtWatch"  # the judge's rate is raised: an objective is at tier Watch or above
+    REVISION_CHANGED = "RevisionChanged"  # the judge's rate is raised: another revision serves since less than an hour
+    PROOF_AWAITED = "ProofAwaited"  # the judge's rate is raised: a step or a repair is being proven
+    EVIDENCE_GONE = "EvidenceGone"  # the judge's rate is given back: the evidence was weak for an hour in a row
+    SAMPLING_BUDGET_SPENT = "SamplingBudgetSpent"  # the judge's rate is given back: it was raised long enough today
     PAUSED = "Paused"  # held: the whole installation is paused
     SUSPENDED = "Suspended"  # held: the service is suspended
     TARGET_CONFLICT = "TargetConflict"  # held: another service claims the same place

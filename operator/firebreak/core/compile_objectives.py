@@ -7,13 +7,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import assert_never
 
 from firebreak.api.v1alpha1.aiservice import AbsentMeans, AIService, Detector, DetectorKind, Objective
 from firebreak.api.v1alpha1.indicator import IndicatorLabels, QualityIndicatorSpec
 from firebreak.api.v1alpha1.quantities import format_duration
 from firebreak.api.v1alpha1.references import HistogramRef, IndicatorKind, IndicatorRef, SourceKind
 from firebreak.api.v1alpha1.source import MetricSourceSpec
-from firebreak.core.detectors.rules import ASSUMED_CLUSTERING, Absence, Count, Rule, Sequential, Threshold
+from firebreak.core.detectors.burn_rate import PROPOSED, unreachable
+from firebreak.core.detectors.rules import (
+    ASSUMED_CLUSTERING,
+    BUDGET_PERIOD,
+    Absence,
+    BurnRate,
+    BurnWindow,
+    Count,
+    Rule,
+    Sequential,
+    Threshold,
+)
 from firebreak.core.histograms import ratio_of
 from firebreak.core.history import HISTORY_STEPS
 from firebreak.core.objectives import (
@@ -112,22 +124,25 @@ class _Compiler:
     def objective(self, place: str, objective: Objective) -> None:
         try:
             indicator, names = self._indicator(objective.indicator)
-            rule = self._rule(objective)
-            _suits(indicator, rule)
         except _IndicatorMissing as error:
             self._problem(ProblemKind.INDICATOR_MISSING, f"{place}.indicator", str(error))
             return
         except ValueError as error:
             self._problem(ProblemKind.REFUSED, f"{place}.indicator", str(error))
             return
+        try:
+            rule = self._rule(objective)
+            _suits(indicator, rule)
+        except ValueError as error:
+            self._problem(ProblemKind.REFUSED, f"{place}.detector", str(error))
+            return
         longest = objective.detector.step * HISTORY_STEPS
-        if isinstance(rule, Threshold | Count):
-            lasting = rule.lasting if isinstance(rule, Threshold) else rule.within
-            if lasting > longest:
-                told = f"{format_duration(lasting)} is longer than what is kept, {HISTORY_STEPS} steps "
-                told += f"({format_duration(longest)}); shorten it or take a longer step"
-                self._problem(ProblemKind.REFUSED, f"{place}.detector", told)
-                return
+        lasting = _looks_back(rule)
+        if lasting is not None and lasting > longest:
+            told = f"{format_duration(lasting)} is longer than what is kept, {HISTORY_STEPS} steps "
+            told += f"({format_duration(longest)}); shorten it or take a longer step"
+            self._problem(ProblemKind.REFUSED, f"{place}.detector", told)
+            return
         self.watched.append(
             ObjectiveSpec(
                 key=ObjectiveKey(*self._key, objective.name),
@@ -223,6 +238,8 @@ class _Compiler:
                 # 1 - 0.95 is not 0.05 in floats, and messages show it.
                 allowed = round(1.0 - objective.target, 9)
                 return Sequential(allowed=allowed, clustering=self._clustering.get(key, ASSUMED_CLUSTERING))
+            case DetectorKind.BURN_RATE:
+                return _burn_rate(objective)
             case DetectorKind.THRESHOLD:
                 lasting = detector.step if detector.for_ is None else detector.for_
                 absent = Absence.BREACH if detector.absent is AbsentMeans.BREACH else Absence.INCONCLUSIVE
@@ -251,6 +268,37 @@ def _suits(indicator: Indicator, rule: Rule) -> None:
             if is_gauge
             else "the shared indicator counts, and detector Threshold needs a gauge"
         )
+
+
+def _looks_back(rule: Rule) -> timedelta | None:
+    """How much history the rule looks at; None for a fold."""
+    match rule:
+        case Threshold(lasting=lasting):
+            return lasting
+        case Count(within=within):
+            return within
+        case BurnRate(windows=windows):
+            return max(w.long for w in windows)
+        case Sequential():
+            return None
+    assert_never(rule)
+
+
+def _burn_rate(objective: Objective) -> BurnRate:
+    if objective.target is None:
+        raise ValueError("detector BurnRate needs target")
+    declared = objective.detector
+    windows = tuple(BurnWindow(factor=w.factor, long=w.long, short=w.short) for w in declared.windows) or PROPOSED
+    for window in windows:
+        if window.short >= window.long:
+            lengths = f"short {format_duration(window.short)} is not shorter than long {format_duration(window.long)}"
+            raise ValueError(f"windows: {lengths}")
+    rule = BurnRate(
+        allowed=round(1.0 - objective.target, 9), windows=windows, period=declared.budget_period or BUDGET_PERIOD
+    )
+    if (told := unreachable(rule)) is not None:
+        raise ValueError(f"windows: {told}")
+    return rule
 
 
 def settle_of(step: timedelta) -> timedelta:

@@ -15,7 +15,7 @@ from firebreak.core.commands import Concern, Move, Reason, SkipStep, TakeStep
 from firebreak.core.drift import drifted_since
 from firebreak.core.evidence import TIER_OF, declared_of, strongest
 from firebreak.core.freeze import hold_of_freeze
-from firebreak.core.guardrails import Until, hold_of, is_counted_p1
+from firebreak.core.guardrails import Until, hold_of, is_counted_p1, unweighed
 from firebreak.core.requests import contain_is_asked, release_is_asked
 from firebreak.core.situation import Hold, Situation
 from firebreak.core.steps import breached_anew, changes_answers, in_words, is_contained, under_way
@@ -133,7 +133,17 @@ def _hold(s: Situation, incident: AIIncident, step: Step, now: datetime) -> Hold
         frozen = hold_of_freeze(status.policy.guardrails.freeze, now)
         if frozen is not None:
             return replace(frozen, because=f"{frozen.because}; at once with spec.contain: true on this incident")
-    return None if _has_begun(status) else hold_of(status.policy.guardrails, s.past, step.action, now)
+    if _has_begun(status):
+        return None
+    return hold_of(status.policy.guardrails, s.past, step.action, now) or _unweighed(s, status, step)
+
+
+def _unweighed(s: Situation, status: AIIncidentStatus, step: Step) -> Hold | None:
+    assert status.policy is not None, "asked of an incident with a policy"
+    if not changes_answers(step.action):
+        return None
+    sure = {o.name for o in status.objectives if (v := s.verdicts.get(o.name)) and v.reaches(TIER_OF[step.evidence])}
+    return unweighed(status.policy.guardrails, s.unmeasured, sure)
 
 
 def _has_begun(status: AIIncidentStatus) -> bool:

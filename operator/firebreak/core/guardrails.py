@@ -1,14 +1,15 @@
-"""The limits that hold whatever the evidence says: cooldown, and how many containments within a time.
+"""The limits that hold whatever the evidence says: cooldown, how many containments within a time, evidence unweighed.
 
 Asked by `decide` before each step that changes what users get; RaiseHumanReview changes nothing for them and is free.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from firebreak.api.v1alpha1.aiservice import DetectorKind
 from firebreak.api.v1alpha1.incident import AIIncidentStatus
-from firebreak.api.v1alpha1.policy import ActionKind, Guardrails, Severity
+from firebreak.api.v1alpha1.policy import ActionKind, Guardrails, Severity, UnmeasuredClustering
 from firebreak.api.v1alpha1.quantities import format_duration
 from firebreak.core.commands import Reason
 from firebreak.core.situation import Hold, PastContainment, Situation
@@ -56,3 +57,29 @@ def hold_of(guardrails: Guardrails, past: tuple[PastContainment, ...], kind: Act
             ends_at=ends_at,
         )
     return None
+
+
+def unweighed(guardrails: Guardrails, unmeasured: Mapping[str, str], names: Collection[str]) -> Hold | None:
+    """What forbids a step that rests on these objectives alone; None when one of them may call for it.
+
+    How strongly failures cluster decides how much they prove. A policy that wants this measured waits for it; what one
+    violation or a gauge says needs no such weighing.
+    """
+    if guardrails.unmeasured_clustering is UnmeasuredClustering.ASSUME or not names:
+        return None
+    if any(name not in unmeasured for name in names):
+        return None
+    told = ", ".join(f"{name} ({unmeasured[name]})" for name in sorted(names))
+    return Hold(
+        reason=Reason.CLUSTERING_UNMEASURED,
+        because=f"the policy has guardrails.unmeasuredClustering: Hold, and how strongly failures cluster is not measured "
+        f"yet for {told}; look whether it is real, then set spec.contain: true on the incident",
+    )
+
+
+def waits_for_clustering(s: Situation) -> tuple[Hold, ...]:
+    """What the service says of it before there is any incident."""
+    if s.policy is None:
+        return ()
+    hold = unweighed(s.policy.guardrails, s.unmeasured, s.unmeasured)
+    return (hold,) if hold else ()

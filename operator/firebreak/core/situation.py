@@ -59,6 +59,8 @@ class Situation:
     """By objective: what serves since the last change of revision, held against the known-good one."""
     coverage: Mapping[str, Coverage] = field(default_factory=dict)
     """By objective: how much of the answers is judged; without those of which it cannot be said."""
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
+    """The objectives whose clustering is assumed, each with how much healthy history there is, in words."""
     exposed: bool | None = None
     """Whether the primary has given answers since core/proof.py's `since`; None when the service declares no answers."""
     objects: Mapping[TargetRef, KubeObject | None] = field(default_factory=dict)

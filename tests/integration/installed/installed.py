@@ -170,7 +170,19 @@ SERVICE = a(
                 "indicator": {"badSelector": "ai_policy_violations_total"},
                 "detector": {"kind": "Count", "atLeast": 3, "window": "5m"},
             },
+            {
+                "name": "budget",
+                "category": "Hallucination",
+                "indicator": {"kind": "ClusterQualityIndicator", "name": "groundedness"},
+                "target": "99%",
+                "detector": {
+                    "kind": "BurnRate",
+                    "windows": [{"factor": 6, "long": "1h", "short": "5m"}],
+                    "budgetPeriod": "7d",
+                },
+            },
         ],
+        "judge": {"samplingRate": {"target": config_map("judge"), "path": "$.data.rate", "raised": "20%"}},
         "traffic": {
             "routes": [{"name": "summarizer", "rule": "answers", "primary": {"name": "summarizer", "port": 80}}]
         },

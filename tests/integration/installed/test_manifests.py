@@ -64,7 +64,18 @@ def add(*path: str | int, value: object) -> Callable[[Spec], None]:
     return change
 
 
+def both(*changes: Callable[[Spec], None]) -> Callable[[Spec], None]:
+    """One change after the other."""
+
+    def change(spec: Spec) -> None:
+        for each in changes:
+            each(spec)
+
+    return change
+
+
 GROUNDEDNESS, FRESHNESS, VIOLATIONS = ("objectives", 0), ("objectives", 1), ("objectives", 2)
+BUDGET = ("objectives", 3)
 THE_FIELD = ("revision", "fields", 0)
 THE_STEPS = ("ladders", 1, "steps")
 THE_FREEZE = ("guardrails", "freeze", 0)
@@ -80,10 +91,19 @@ BAD: list[tuple[str, Manifest, Callable[[Spec], None], str]] = [
     ("target 100%", SERVICE, put(*GROUNDEDNESS, "target", value="100%"), "above 0% and below 100%"),
     ("target 0%", SERVICE, put(*GROUNDEDNESS, "target", value="0.0%"), "above 0% and below 100%"),
     ("target without %", SERVICE, put(*GROUNDEDNESS, "target", value="0.995"), "such as 99.5%"),
-    ("Sequential without target", SERVICE, drop(*GROUNDEDNESS, "target"), "needs target, such as 95%"),
+    ("Sequential without target", SERVICE, drop(*GROUNDEDNESS, "target"), "need target, such as 95%"),
     ("Threshold with target", SERVICE, put(*FRESHNESS, "target", value="99%"), "Threshold and Count take none"),
     ("Threshold both ways", SERVICE, put(*FRESHNESS, "detector", "below", value=1), "exactly one of above and below"),
     ("Count with for", SERVICE, put(*VIOLATIONS, "detector", "for", value="1m"), "for belongs to detector Threshold"),
+    ("BurnRate without target", SERVICE, drop(*BUDGET, "target"), "Sequential and BurnRate need target"),
+    ("a burn that none reaches", SERVICE, both(put(*BUDGET, "target", value="95%"), put(*BUDGET, "detector", "windows", value=[
+        {"factor": 14.4, "long": "1h", "short": "5m"}])), "72% bad): use {factor: 2, long: 1h, short: 5m}"),
+    ("a budget too large", SERVICE, both(put(*BUDGET, "target", value="60%"), drop(*BUDGET, "detector", "windows")),
+     "must not exceed 50%"),
+    ("windows of a fold", SERVICE, put(*GROUNDEDNESS, "detector", "budgetPeriod", value="7d"), "belong to detector BurnRate"),
+    ("a judge for nothing", SERVICE, put("objectives", value=[SERVICE["spec"]["objectives"][1]]), "needs an objective with"),
+    ("a raise within no budget", SERVICE, put("judge", "samplingRate", "dailyBudget", value="0s"), "duration above zero"),
+    ("a judge not within reach", SERVICE, put("judge", "samplingRate", "path", value="$.metadata.name"), "may not write to"),
     ("step of an hour", SERVICE, put(*GROUNDEDNESS, "detector", "step", value="1h"), "whole seconds or minutes"),
     ("a duration in words", SERVICE, put("revision", "knownGood", "after", value="one day"), "such as 90s, 1h30m"),
     ("a window of zero", SERVICE, put(*VIOLATIONS, "detector", "window", value="0s"), "duration above zero"),

@@ -1,6 +1,6 @@
 """Scenarios: what Firebreak finds by itself, contains and gives back."""
 
-from tests.integration.operator.manifests import FRESHNESS, GROUNDEDNESS, PERSONAL_DATA
+from tests.integration.operator.manifests import FRESHNESS, GOOD_PROMPT, GROUNDEDNESS, MORE_EVIDENCE, PERSONAL_DATA
 from tests.integration.operator.place import (
     BAD_PROMPT,
     FIXED_PROMPT,
@@ -98,9 +98,32 @@ def observing_changes_nothing(place: Place) -> None:
     assert "finalizers" not in incident["metadata"], "nothing is to be undone, so nothing holds it"
 
 
+def more_is_judged_while_there_is_doubt(place: Place) -> None:
+    """After a change of revision until the evidence is weak for an hour of steps; and what is deleted leaves nothing."""
+    place.declare(judge=MORE_EVIDENCE)
+    place.until_proven()
+    assert place.list("samplingraise") == [], "nothing was in doubt"
+    place.deploy(text=FIXED_PROMPT)
+    raised = place.until_sampling("100%")
+    assert (raised["status"]["phase"], raised["status"]["reason"]) == ("Raised", "RevisionChanged")
+    assert place.get("ais", "shop")["status"]["sampling"]["state"] == "Raised"
+    over = place.until_sampling("2%")
+    assert (over["status"]["phase"], over["status"]["reason"]) == ("Normal", "EvidenceGone")
+    assert owned_by_firebreak(place) == []
+
+    place.deploy(text=GOOD_PROMPT)
+    place.until_sampling("100%")
+    place.kubectl("delete", "ais", "shop")
+    place.until_gone("samplingraise", "shop")
+    assert place.get("configmap", "shop-controls")["data"]["sampling"] == "2%"
+    assert owned_by_firebreak(place) == []
+    assert place.list("aii") == []
+
+
 SCENARIOS = (
     a_bad_revision_is_rolled_back_and_kept_out_until_it_is_fixed,
     traffic_goes_to_a_static_answer_and_comes_back_by_a_probe,
     a_stale_index_is_no_reason_to_roll_back,
     observing_changes_nothing,
+    more_is_judged_while_there_is_doubt,
 )

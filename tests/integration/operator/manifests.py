@@ -15,7 +15,7 @@ def shop(namespace: str) -> tuple[Manifest, ...]:
     return (
         prompt(GOOD_PROMPT),
         config_map("shop-index", {"age": "5"}),
-        config_map("shop-controls", {"review-rate": "2%", "dates": "on"}),
+        config_map("shop-controls", {"review-rate": "2%", "dates": "on", "sampling": "2%"}),
         _deployment("shop", "shop:one", port=True, mounts={"prompt": "shop-prompt", "index": "shop-index"}),
         _deployment("users", "shop-users:one", env={"SHOP_HOST": host(namespace)}),
         _deployment("review", "shop-review:one", replicas=0),
@@ -143,6 +143,15 @@ FRESHNESS: Manifest = {
     "category": "Pipeline",
     "indicator": {"gauge": "max(shop_index_age_seconds)"},
     "detector": {"kind": "Threshold", "above": 60, "for": "3s", "step": "1s"},
+}
+
+
+MORE_EVIDENCE: Manifest = {
+    "samplingRate": {
+        "target": {"apiVersion": "v1", "kind": "ConfigMap", "name": "shop-controls"},
+        "path": "$.data.sampling",
+        "raised": "100%",
+    }
 }
 
 

@@ -156,6 +156,23 @@ class Place:
         )
         return condition(found, type)
 
+    def until_sampling(self, rate: str) -> Object:
+        """The record of the judge's sampling rate, once the rate is this one and nothing more is to be done."""
+        self.until(
+            "configmap",
+            "shop-controls",
+            f"sampling is {rate}",
+            lambda o: o["data"]["sampling"] == rate,
+            DETECTED_WITHIN,
+        )
+        return self.until(
+            "samplingraise",
+            "shop",
+            "it is settled",
+            lambda o: _at(o, "status", "phase") in ("Raised", "Normal"),
+            TOLD_WITHIN,
+        )
+
     def image(self) -> str:
         """The image that the shop is declared to run."""
         found: str = self.get("deployment", "shop")["spec"]["template"]["spec"]["containers"][0]["image"]

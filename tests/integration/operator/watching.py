@@ -21,6 +21,7 @@ _PATHS = {
     "ais": "apis/firebreak.dev/v1alpha1/{namespaces}aiservices",
     "aii": "apis/firebreak.dev/v1alpha1/{namespaces}aiincidents",
     "quarantine": "apis/firebreak.dev/v1alpha1/{namespaces}quarantines",
+    "samplingraise": "apis/firebreak.dev/v1alpha1/{namespaces}samplingraises",
     "metricsource": "apis/firebreak.dev/v1alpha1/{namespaces}metricsources",
     "deployment": "apis/apps/v1/{namespaces}deployments",
     "controllerrevision": "apis/apps/v1/{namespaces}controllerrevisions",

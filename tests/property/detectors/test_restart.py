@@ -1,12 +1,13 @@
 """What is rebuilt from Prometheus equals what was folded as it came."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 import pytest
 from tests.recorded import RecordedStore
 
-from firebreak.app.counter_feed import LEAD_STEPS, CounterFeed, feed_key
+from firebreak.app.counter_feed import LEAD_STEPS, CounterFeed, feed_key, subject_of
 from firebreak.app.grid import Grid
 from firebreak.core.detectors.rules import Sequential
 from firebreak.core.detectors.sequential import EPOCH_STEPS
@@ -57,7 +58,7 @@ def state_of(feed: CounterFeed, specs: list[ObjectiveSpec]) -> list[object]:
     last = counting.last_step or 0
     histories = [
         [part.tolist() for part in counting.history.window(counting.rows(subject), last - 700, last)]
-        for subject in range(len(counting.subjects))
+        for subject in (counting.index(subject_of(spec)) for spec in specs)
     ]
     return [[feed.evidence(spec) for spec in specs], histories]
 
@@ -123,6 +124,26 @@ async def test_an_objective_that_leaves_disturbs_no_other():
         await alone.bring_up_to(step, store)
         await together.bring_up_to(step, store)
     assert state_of(alone, specs[1:]) == state_of(together, specs[1:])
+
+
+@pytest.mark.parametrize("changed_at", [40, EPOCH_STEPS - 1, EPOCH_STEPS, EPOCH_STEPS + 200])
+async def test_a_measured_clustering_is_as_if_it_had_always_been_in_force(changed_at):
+    """Adopted while it runs, it gives to the bit what a restart with it gives, then and later."""
+    store = busy_store(5, 2 * EPOCH_STEPS + 30)
+    assumed, other = objective("a"), objective("b")
+    measured = replace(assumed, rule=replace(assumed.rule, clustering=0.731))
+    key = feed_key(assumed)
+    assert key is not None
+    live = CounterFeed(key)
+    live.want([assumed, other])
+    await live.bring_up_to(FIRST + EPOCH_STEPS + changed_at - 1, store)
+    live.want([measured, other])
+    for stop in (changed_at, changed_at + 1, changed_at + 90):
+        await live.bring_up_to(FIRST + EPOCH_STEPS + stop, store)
+        restarted = CounterFeed(key)
+        restarted.want([measured, other])
+        await restarted.bring_up_to(FIRST + EPOCH_STEPS + stop, store)
+        assert state_of(live, [measured, other]) == state_of(restarted, [measured, other])
 
 
 @pytest.mark.parametrize("gap", [0, 60, 85, 89, 90, 91])

@@ -12,6 +12,7 @@ from firebreak.api.v1alpha1.aiservice import AIServiceStatus
 from firebreak.api.v1alpha1.model import Condition
 from firebreak.app.status import service_status, worth_writing
 from firebreak.core.commands import Reason
+from firebreak.core.detectors.burn_rate import Budget, budget_left
 from firebreak.core.memory import Memory
 from firebreak.core.objectives import ObjectiveKey
 from firebreak.core.problems import Problem
@@ -103,6 +104,7 @@ def told(
     not_proven: str = "",
     expected_delays: Mapping[str, timedelta | None] | None = None,
     memory: Memory | None = None,
+    budgets: Mapping[str, Budget] | None = None,
 ) -> AIServiceStatus:
     return service_status(
         service,
@@ -115,6 +117,7 @@ def told(
         now=now,
         not_proven=not_proven,
         expected_delays=expected_delays,
+        budgets=budgets,
     )
 
 
@@ -243,6 +246,21 @@ def test_a_missing_indicator_is_named_once() -> None:
     assert (ready.status, ready.reason) == ("False", "IndicatorMissing")
 
 
+def test_the_budget_that_is_left_is_told_and_no_step_is_proven_for_it() -> None:
+    """An objective for tickets: its delay is not held against any step."""
+    burning = RATIO | {"name": "budget", "detector": {"kind": "BurnRate"}}
+    verdicts = (a_verdict(), a_verdict("budget"))
+    left = {"budget": budget_left(0.01, 250, 50_000)}
+
+    status = told(a_service(RATIO, burning), *verdicts, budgets=left, expected_delays={"groundedness": timedelta(0)})
+
+    assert (status.budget, status.objectives[1].budget) == ("50%", "50% (43% to 56%)")
+    assert (status.objectives[1].value, status.objectives[1].target) == ("99.7%", "99%")
+    feasible = condition(status, ConditionType.VERIFICATION_FEASIBLE)
+    assert feasible.status == "True"
+    assert "budget" not in feasible.message
+
+
 def test_what_cannot_be_contained_is_said_before_it_is_needed() -> None:
     """Several things wrong are all listed."""
     hold = Hold(reason=Reason.TARGET_CONFLICT, because="Deployment s is claimed by AIService t too")
@@ -257,14 +275,14 @@ def test_what_cannot_be_contained_is_said_before_it_is_needed() -> None:
     assert condition(status, ConditionType.READY).status == "False"
 
 
-@pytest.mark.parametrize("reason", [Reason.PAUSED, Reason.SUSPENDED])
+@pytest.mark.parametrize("reason", [Reason.PAUSED, Reason.SUSPENDED, Reason.CLUSTERING_UNMEASURED])
 def test_a_pause_is_not_a_fault(reason: Reason) -> None:
     """Somebody wanted it: nothing is contained, and that is said, but Firebreak is well."""
     status = told(a_service(), a_verdict(), holds=(Hold(reason=reason, because="on purpose"),))
 
     assert condition(status, ConditionType.CONTAINMENT_READY).status == "False"
     ready = condition(status, ConditionType.READY)
-    assert (ready.status, ready.message) == ("True", "watching, and nothing is contained: on purpose")
+    assert (ready.status, ready.message) == ("True", "watching, and containments are held: on purpose")
 
 
 def test_without_a_known_good_revision_the_status_says_what_it_lacks() -> None:

@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from firebreak.api.v1alpha1 import AIIncident
+from firebreak.api.v1alpha1.aiservice import ClusteringBasis, ClusteringStatus
 from firebreak.api.v1alpha1.incident import Action, AIIncidentStatus, Outcome
 from firebreak.api.v1alpha1.policy import Severity
 from firebreak.app.telemetry import Telemetry, every_metric
@@ -193,6 +194,32 @@ def test_objectives_that_are_gone_leave_no_series() -> None:
         leave()
 
         assert value(telemetry, "firebreak_objective_state", **labels) is None
+
+
+def test_clustering_is_one_series_whatever_it_rests_on() -> None:
+    """What was assumed and is measured now must not be told twice, and what is gone not at all."""
+    telemetry = Telemetry()
+    labels = {"namespace": "docs", "service": "s", "objective": "groundedness"}
+    telemetry.observed(SERVICE, {"groundedness": a_verdict(Finding.MET)})
+    assumed = ClusteringStatus(
+        value="0.1", basis=ClusteringBasis.ASSUMED, healthy="7d", needed="14d", series="5be0cd19"
+    )
+
+    telemetry.clustered(SERVICE, {"groundedness": assumed})
+
+    assert value(telemetry, "firebreak_objective_clustering", basis="Assumed", **labels) == 0.1
+    assert value(telemetry, "firebreak_clustering_history_ratio", **labels) == 0.5
+
+    measured = assumed.model_copy(update={"value": "3", "basis": ClusteringBasis.MEASURED, "healthy": "14d"})
+    telemetry.clustered(SERVICE, {"groundedness": measured})
+
+    assert value(telemetry, "firebreak_objective_clustering", basis="Assumed", **labels) is None
+    assert value(telemetry, "firebreak_objective_clustering", basis="Measured", **labels) == 3
+
+    telemetry.forgotten(SERVICE)
+
+    assert value(telemetry, "firebreak_objective_clustering", basis="Measured", **labels) is None
+    assert value(telemetry, "firebreak_clustering_history_ratio", **labels) is None
 
 
 def test_open_incidents_are_counted_when_they_are_read() -> None:

@@ -40,6 +40,23 @@ def test_a_containment_is_told_with_intent_effect_and_proof(capsys: pytest.Captu
     assert "image  summarizer:v1 → summarizer:v2  at 03:00:58Z" in text
 
 
+@pytest.mark.parametrize(
+    ("basis", "told"),
+    [
+        ("Assumed", "G 0.1 (assumed: 3d2h of 14d of healthy history)"),
+        ("Measured", "G 0.1 (measured on 3d2h of healthy"),
+    ],
+)
+def test_how_evidence_is_weighed_is_told(capsys: pytest.CaptureFixture[str], basis: str, told: str) -> None:
+    """Whoever doubts a verdict asks first what the discount for clustered failures rests on."""
+    clustering = {"value": "0.1", "basis": basis, "healthy": "3d2h", "needed": "14d", "series": "5be0cd19"}
+    known = [{"name": "groundedness", "finding": "Breached", "clustering": clustering}]
+
+    text = explained(capsys, an_incident(), a_service(objectives=known))
+
+    assert f"groundedness is discounted for clustered failures by {told}" in text
+
+
 def test_in_a_pipe_there_is_no_colour_and_nothing_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
     """What is piped into a ticket is text."""
     long = "x" * 400

@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.builders import (
     REVIEW_STEP,
     ROLL_BACK,
@@ -11,6 +13,7 @@ from tests.builders import (
     TO_SMALL,
     a_policy,
     a_service,
+    a_situation,
     a_verdict,
     action_of,
     an_incident,
@@ -31,6 +34,7 @@ from firebreak.api.v1alpha1.incident import ActionPhase, AIIncidentStatus, Phase
 from firebreak.core.commands import BeginClosing, NoteHold, Reason, Retarget
 from firebreak.core.decide import decide, without_service
 from firebreak.core.field_writes import contained_again, given_back, ours, undone
+from firebreak.core.guardrails import unweighed, waits_for_clustering
 from firebreak.core.record import landed
 from firebreak.core.situation import Hold, PastContainment
 
@@ -48,6 +52,49 @@ def test_observe_says_what_it_would_do_and_does_nothing() -> None:
         ("RaiseHumanReview", ActionPhase.WOULD_DO, True),
         ("RollBack", ActionPhase.WOULD_DO, True),
     ]
+
+
+HELD_UNMEASURED = a_policy(REVIEW_STEP, ROLL_BACK, guardrails={"unmeasuredClustering": "Hold"})
+UNMEASURED = {"groundedness": "3d of 14d of healthy history"}
+
+
+def test_a_policy_may_wait_until_clustering_is_measured() -> None:
+    """Review is raised, nothing that users get is changed, and people are asked with how much history there is."""
+    s = settled(opened(policy=HELD_UNMEASURED, unmeasured=UNMEASURED), T0)
+    assert [a.kind for a in status_of(s).actions] == ["RaiseHumanReview"]
+    assert page_reason(status_of(s)) == Reason.CLUSTERING_UNMEASURED
+    page = status_of(s).page
+    assert page is not None
+    assert "groundedness (3d of 14d of healthy history)" in page.message
+
+    contained = settled(said(s, contain=True), T0)
+    assert action_of(contained, "RollBack").phase is ActionPhase.INTENDED, "a person has looked"
+    measured = settled(replace(s, unmeasured={}), T0)
+    assert action_of(measured, "RollBack").phase is ActionPhase.INTENDED
+
+
+def test_by_default_clustering_is_assumed() -> None:
+    """Whoever says nothing is protected from the first day."""
+    s = settled(opened(policy=a_policy(ROLL_BACK), unmeasured=UNMEASURED), T0)
+    assert action_of(s, "RollBack").phase is ActionPhase.INTENDED
+
+
+@given(
+    names=st.frozensets(st.sampled_from(["a", "b", "c"])),
+    unmeasured=st.dictionaries(st.sampled_from(["a", "b", "c"]), st.just("0s of 14d"), max_size=3),
+)
+def test_one_objective_that_is_weighed_is_enough(names: frozenset[str], unmeasured: dict[str, str]) -> None:
+    """Held exactly while all that speaks is unmeasured; a policy that assumes never holds."""
+    held = unweighed(HELD_UNMEASURED.guardrails, unmeasured, names)
+    assert (held is not None) == (bool(names) and names <= set(unmeasured))
+    assert unweighed(a_policy().guardrails, unmeasured, names) is None
+
+
+def test_what_would_wait_is_said_before_there_is_an_incident() -> None:
+    """Better known by day."""
+    s = a_situation(met(), policy=HELD_UNMEASURED, unmeasured=UNMEASURED)
+    assert [hold.reason for hold in waits_for_clustering(s)] == [Reason.CLUSTERING_UNMEASURED]
+    assert waits_for_clustering(replace(s, unmeasured={})) == ()
 
 
 def test_observe_takes_the_time_that_the_steps_would_take() -> None:

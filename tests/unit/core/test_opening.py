@@ -23,6 +23,7 @@ from tests.builders import (
     suspected,
 )
 
+from firebreak.api.v1alpha1.incident import Exposure
 from firebreak.core.commands import OpenIncident, Reason
 from firebreak.core.decide import decide
 from firebreak.core.verdict import Verdict
@@ -126,7 +127,7 @@ def test_words_that_are_too_long_are_cut_and_hold_nothing_up() -> None:
     joined = replace(
         s,
         verdicts={name: met(name, at=at(minutes=1)) for name in names},
-        worse_segments=(f"feature={'x' * 200},locale={'y' * 200}",),
+        exposure=Exposure(segments=(f"feature={'x' * 200},locale={'y' * 200}"[:256],)),
     )
     s = settled(joined, at(minutes=1))
     assert [len(name) for name in status_of(s).exposure.segments] == [256]

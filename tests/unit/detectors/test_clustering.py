@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from firebreak.core.clustering import measure_clustering
+from firebreak.core.clustering import DAY_STEPS, NEEDED_STEPS, healthy_history, measure_clustering
 from firebreak.core.detectors.rules import ASSUMED_CLUSTERING
 
 DAYS = 14 * 1440
@@ -64,3 +64,26 @@ def test_without_both_outcomes_the_assumed_value_stands(bad_share):
     found = measure_clustering(judged * bad_share, judged, np.ones(DAYS, dtype=bool))
     assert found.clustering == ASSUMED_CLUSTERING
     assert measure_clustering(np.zeros(0), np.zeros(0), np.zeros(0, dtype=bool)).judged == 0.0
+
+
+def test_the_last_fourteen_healthy_days_are_taken():
+    """Of three weeks with an incident, a night of silence each day and an outage of two days."""
+    blocks = 21 * DAY_STEPS // 10
+    judged = np.where(np.arange(blocks) % 144 < 40, 0.0, 50.0)
+    judged[10 * 144 : 12 * 144] = 0.0
+    cut = np.zeros(blocks, dtype=bool)
+    cut[15 * 144 : 16 * 144] = True
+    healthy = healthy_history(judged, cut, 10)
+    assert healthy.sum() * 10 == NEEDED_STEPS
+    assert healthy[16 * 144 :].all(), "a night is no gap"
+    assert not healthy[15 * 144 : 16 * 144].any(), "an incident is cut out"
+    assert 143 <= healthy[10 * 144 : 12 * 144].sum() < 144 + 40, "a day of silence may be one of the service"
+    assert not healthy[:144].any(), "what is older is not needed"
+
+
+def test_nothing_before_the_first_answer_is_history():
+    """A service that is two days old has two days."""
+    judged = np.zeros(21 * 144)
+    judged[-288:] = 5.0
+    assert healthy_history(judged, np.zeros(len(judged), dtype=bool), 10).sum() == 288
+    assert not healthy_history(np.zeros(300), np.zeros(300, dtype=bool), 10).any()

@@ -10,8 +10,10 @@ from firebreak.api.v1alpha1.indicator import QualityIndicatorSpec
 from firebreak.api.v1alpha1.references import IndicatorKind
 from firebreak.api.v1alpha1.source import MetricSourceSpec
 from firebreak.core.compile_objectives import Compiled, compile_objectives
-from firebreak.core.detectors.rules import Absence
+from firebreak.core.detectors.burn_rate import PROPOSED
+from firebreak.core.detectors.rules import Absence, BurnWindow
 from firebreak.core.objectives import (
+    BurnRate,
     Count,
     ExposureSpec,
     Gauge,
@@ -135,6 +137,44 @@ def test_a_histogram_is_a_ratio():
     assert specs[0].indicator == specs[1].indicator
     assert isinstance(specs[0].indicator, Ratio)
     assert specs[0].indicator.bound == 'answer_seconds_bucket with le="2.5"'
+
+
+def burning(target: str = "95%", **detector: Any) -> dict[str, Any]:
+    return SEQUENTIAL | {"name": "budget", "target": target, "detector": {"kind": "BurnRate", **detector}}
+
+
+def test_a_burn_rate_has_windows_that_an_incident_can_reach():
+    """Those of the Workbook are for 99.9%."""
+    (spec,) = compiled(burning()).watched
+    assert isinstance(spec, ObjectiveSpec)
+    assert spec.rule == BurnRate(allowed=0.05, windows=PROPOSED, period=timedelta(days=30))
+    own = {"factor": 6, "long": "2h", "short": "10m"}
+    (spec,) = compiled(burning("99%", windows=[own], budgetPeriod="7d")).watched
+    assert isinstance(spec, ObjectiveSpec)
+    window = BurnWindow(factor=6.0, long=timedelta(hours=2), short=timedelta(minutes=10))
+    assert spec.rule == BurnRate(allowed=0.01, windows=(window,), period=timedelta(days=7))
+
+
+@pytest.mark.parametrize(
+    ("target", "window", "said"),
+    [
+        (
+            "95%",
+            {"factor": 14.4, "long": "1h", "short": "5m"},
+            "72% bad, which no incident reaches; use factor 2 over 1h",
+        ),
+        ("60%", None, "use detector Sequential"),
+        ("99%", {"factor": 2, "long": "5m", "short": "5m"}, "short 5m is not shorter than long 5m"),
+        ("99%", {"factor": 2, "long": "3d", "short": "6h"}, "3d is longer than what is kept, 1500 steps (1d1h)"),
+    ],
+)
+def test_a_burn_rate_that_cannot_work_is_refused(target: str, window: dict[str, Any] | None, said: str):
+    """With what to use instead."""
+    found = compiled(burning(target, windows=[window] if window else []))
+    assert found.watched == ()
+    (problem,) = found.problems
+    assert problem.place == "spec.objectives[0].detector"
+    assert said in problem.message
 
 
 def test_answers_are_read_on_the_finest_grid():

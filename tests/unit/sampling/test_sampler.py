@@ -7,7 +7,8 @@ from tests.recorded import RecordedStore
 
 from firebreak.app.grid import Grid
 from firebreak.app.sampler import Sampler
-from firebreak.core.detectors.rules import Count, Sequential, Threshold
+from firebreak.core.detectors.burn_rate import PROPOSED
+from firebreak.core.detectors.rules import BurnRate, Count, Sequential, Threshold
 from firebreak.core.objectives import (
     CountOf,
     ExposureSpec,
@@ -385,3 +386,72 @@ async def test_both_revisions_bad_at_once_are_held_side_by_side():
     assert found is not None
     assert found.side_by_side
     assert found.is_no_worse
+
+
+async def test_how_long_the_evidence_has_been_weak_is_the_same_after_a_restart():
+    """It ends a raise of the sampling rate, so an operator that was killed must not begin to count anew."""
+    story = Story()
+    steady = await breached(story, ratio())
+    key = ratio().key
+    assert steady.quiet_steps([key], 20.0, at(story.step)) == 0
+    quiet = []
+    for step in range(400):
+        story.count(step % 50 == 0, 40, revision="v3")
+        await story.told_to(steady, ratio())
+        quiet.append(steady.quiet_steps([key], 20.0, at(story.step)))
+    restarted = story.sampler()
+    await story.told_to(restarted, ratio())
+    assert restarted.quiet_steps([key], 20.0, at(story.step)) == quiet[-1]
+    began = quiet.count(0)
+    assert quiet == [0] * began + list(range(1, 401 - began)), "once weak, it is so for one step more with each"
+    assert steady.quiet_steps([key], 20.0, at(story.step + 9)) is None, "what is stale is not weak"
+    assert steady.quiet_steps([], 20.0, at(story.step)) is None
+
+
+BURNING = ratio(
+    key=ObjectiveKey("docs", "summarizer", "budget"),
+    rule=BurnRate(allowed=0.05, windows=PROPOSED),
+    segments=(),
+)
+
+
+async def test_a_budget_that_burns_is_for_a_ticket():
+    """Both windows burn, which is Watch and no more; a restart says the same, and so does everything else asked of it."""
+    story = Story()
+    steady = story.sampler()
+    for step in range(400):
+        story.count(8 if step > 330 else 0, 60)
+        if step % 7 == 0 or step > 390:
+            await story.told_to(steady, BURNING)
+    verdict = steady.verdict(BURNING.key, at(story.step))
+    assert (verdict.finding, verdict.tier, verdict.reason) == (
+        Finding.BREACHED,
+        Tier.WATCH,
+        VerdictReason.BUDGET_BURNING,
+    )
+    assert "480 of 3600 judged (13.3%) bad in the last 1h: the budget burns 2.7 times too fast" in verdict.because
+    assert not verdict.reaches(Tier.SUSPECTED), "so it opens no incident and contains nothing"
+    restarted = story.sampler()
+    await story.told_to(restarted, BURNING)
+    assert restarted.verdict(BURNING.key, at(story.step)) == verdict
+
+    assert steady.expected_delay(BURNING.key) == timedelta(minutes=30)
+    assert steady.recovery(BURNING.key, at(340), None, 0.2, at(story.step)).finding is RecoveryFinding.NOT_HELPED
+    assert not steady.health(BURNING.key, at(340), None, at(story.step)).meets
+    assert steady.quiet_steps([BURNING.key], 20.0, at(story.step)) is None
+
+
+async def test_a_budget_is_inconclusive_while_too_little_is_judged():
+    """Ten bad answers must be possible within the objective in the short window: 200 of them at 95%."""
+    story = Story()
+    sampler = story.sampler()
+    for _ in range(90):
+        story.count(3, 6)
+    await story.told_to(sampler, BURNING)
+    verdict = sampler.verdict(BURNING.key, at(story.step))
+    assert (verdict.finding, verdict.reason) == (Finding.INCONCLUSIVE, VerdictReason.TOO_FEW_JUDGED)
+    assert "200 judged answers are needed in each short window" in verdict.because
+    for _ in range(400):
+        story.count(1, 60)
+    await story.told_to(sampler, BURNING)
+    assert sampler.verdict(BURNING.key, at(story.step)).finding is Finding.MET

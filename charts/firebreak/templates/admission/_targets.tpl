@@ -31,6 +31,9 @@ matchConditions:
     + (has(object.spec.humanReview) && has(object.spec.humanReview.rate) ? [{
     'place': dyn('spec.humanReview.rate'), 'target': dyn(object.spec.humanReview.rate.target),
     'path': dyn(object.spec.humanReview.rate.path)}] : [])
+    + (has(object.spec.judge) ? [{
+    'place': dyn('spec.judge.samplingRate'), 'target': dyn(object.spec.judge.samplingRate.target),
+    'path': dyn(object.spec.judge.samplingRate.path)}] : [])
     + (has(object.spec.features) ? object.spec.features.map(f, {
     'place': dyn('spec.features[' + f.name + '].flag'), 'target': dyn(f.flag.target), 'path': dyn(f.flag.path)}) : [])
 {{- end -}}

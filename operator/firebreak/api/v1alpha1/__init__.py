@@ -6,6 +6,7 @@ from firebreak.api.v1alpha1.incident import AIIncident
 from firebreak.api.v1alpha1.indicator import ClusterQualityIndicator, QualityIndicator
 from firebreak.api.v1alpha1.policy import ClusterContainmentPolicy, ContainmentPolicy
 from firebreak.api.v1alpha1.quarantine import Quarantine
+from firebreak.api.v1alpha1.sampling import SamplingRaise
 from firebreak.api.v1alpha1.source import ClusterMetricSource, MetricSource
 
 KINDS = (
@@ -14,6 +15,7 @@ KINDS = (
     ClusterContainmentPolicy,
     AIIncident,
     Quarantine,
+    SamplingRaise,
     QualityIndicator,
     ClusterQualityIndicator,
     MetricSource,
@@ -34,4 +36,5 @@ __all__ = [
     "MetricSource",
     "QualityIndicator",
     "Quarantine",
+    "SamplingRaise",
 ]

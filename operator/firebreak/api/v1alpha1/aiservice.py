@@ -135,6 +135,7 @@ class DetectorKind(StrEnum):
     """How a breach is found."""
 
     SEQUENTIAL = "Sequential"
+    BURN_RATE = "BurnRate"
     THRESHOLD = "Threshold"
     COUNT = "Count"
 
@@ -144,6 +145,17 @@ class AbsentMeans(StrEnum):
 
     INCONCLUSIVE = "Inconclusive"
     BREACH = "Breach"
+
+
+class BurnRateWindow(ApiModel):
+    """A pair of windows, over both of which the error budget must burn too fast."""
+
+    factor: Annotated[float, Field(ge=0.1, le=1000, json_schema_extra={"type": "number"})]
+    """How many times the allowed share of bad answers."""
+    long: SomeDuration
+    """Over this time: that it matters. At most 1500 steps."""
+    short: SomeDuration
+    """And over this one, which is shorter: that it is still so."""
 
 
 class Detector(ApiModel):
@@ -158,6 +170,10 @@ class Detector(ApiModel):
             ("!has(self.__for__) || self.kind == 'Threshold'", "for belongs to detector Threshold"),
             ("!has(self.absent) || self.kind == 'Threshold'", "absent belongs to detector Threshold"),
             (
+                "!(has(self.windows) || has(self.budgetPeriod)) || self.kind == 'BurnRate'",
+                "windows and budgetPeriod belong to detector BurnRate",
+            ),
+            (
                 "!(has(self.atLeast) || has(self.window)) || self.kind == 'Count'",
                 "atLeast and window belong to detector Count",
             ),
@@ -165,7 +181,8 @@ class Detector(ApiModel):
     }
 
     kind: DetectorKind
-    """Sequential (ratios; stated false-alarm rate), Threshold (a gauge for a time) or Count (violations in a window)."""
+    """Sequential (ratios; stated false-alarm rate), BurnRate (ratios; error budget, for tickets), Threshold (a gauge for a
+    time) or Count (violations in a window)."""
     step: StepDuration = parse_duration("60s")
     """The grid on which counts are read; false-alarm rates are stated per step. Default 60s."""
     above: Annotated[float, Field(json_schema_extra={"type": "number"})] | None = None
@@ -181,6 +198,10 @@ class Detector(ApiModel):
     """Count: this many events breach; default 1."""
     window: SomeDuration | None = None
     """Count: within this time; default 10m."""
+    windows: Annotated[tuple[BurnRateWindow, ...], Field(max_length=4)] = ()
+    """BurnRate: any of these suffices; default factor 2 over 1h and 5m, and factor 1.5 over 6h and 30m."""
+    budget_period: SomeDuration | None = None
+    """BurnRate: the time over which the error budget is spent; default 30d."""
 
 
 class Objective(ApiModel):
@@ -189,18 +210,27 @@ class Objective(ApiModel):
     model_config = {
         "json_schema_extra": cel(
             (
-                "self.detector.kind == 'Sequential' ? has(self.target) : !has(self.target)",
-                "detector Sequential needs target, such as 95%; Threshold and Count take none",
+                "self.detector.kind in ['Sequential', 'BurnRate'] ? has(self.target) : !has(self.target)",
+                "detectors Sequential and BurnRate need target, such as 95%; Threshold and Count take none",
             ),
             (
-                "self.detector.kind != 'Sequential' || !has(self.indicator.gauge)",
-                "detector Sequential needs counters: a shared indicator, badSelector and totalSelector, or a histogram; "
+                "self.detector.kind != 'BurnRate' || !has(self.target) || (has(self.detector.windows) "
+                "&& size(self.detector.windows) > 0 ? self.detector.windows.all(w, "
+                "w.factor * (100.0 - double(self.target.replace('%', ''))) <= 50.0) "
+                ": 2.0 * (100.0 - double(self.target.replace('%', ''))) <= 50.0)",
+                "factor times the allowed share of bad answers must not exceed 50%, since no incident burns faster "
+                "(14.4 times 5% is 72% bad): use {factor: 2, long: 1h, short: 5m} and {factor: 1.5, long: 6h, short: "
+                "30m}, or detector Sequential",
+            ),
+            (
+                "!(self.detector.kind in ['Sequential', 'BurnRate']) || !has(self.indicator.gauge)",
+                "detectors Sequential and BurnRate need counters: a shared indicator, badSelector and totalSelector, or a histogram; "
                 "a ratio gauge cannot be used",
             ),
             (
-                "self.detector.kind != 'Sequential' || !has(self.indicator.badSelector) "
+                "!(self.detector.kind in ['Sequential', 'BurnRate']) || !has(self.indicator.badSelector) "
                 "|| has(self.indicator.totalSelector)",
-                "detector Sequential needs totalSelector beside badSelector",
+                "detectors Sequential and BurnRate need totalSelector beside badSelector",
             ),
             (
                 "self.detector.kind != 'Threshold' || has(self.indicator.gauge) || has(self.indicator.name)",
@@ -221,7 +251,8 @@ class Objective(ApiModel):
     indicator: IndicatorRef
     """What is measured."""
     target: TargetPercent | None = None
-    """The share of judged answers that must be good, above 0% and below 100%; with detector Sequential."""
+    """The share of judged answers that must be good, above 0% and below 100%; with detectors Sequential and
+    BurnRate."""
     detector: Detector
     """How a breach is found."""
     segments: Annotated[tuple[LabelName, ...], Field(max_length=4)] = ()
@@ -335,6 +366,23 @@ class HumanReview(ApiModel):
     """The share of answers that people review."""
 
 
+class SamplingRate(FieldRef):
+    """The place that says which share of the answers is judged."""
+
+    raised: Annotated[str, Field(min_length=1, max_length=64)]
+    """What to write while more evidence is wanted, such as "20%"; what stood there before is put back."""
+    daily_budget: SomeDuration = parse_duration("6h")
+    """For how long a day (UTC) it may be raised; what a containment's proof takes is not limited by it. Default 6h."""
+
+
+class Judge(ApiModel):
+    """What judges the answers."""
+
+    sampling_rate: SamplingRate
+    """Evidence on demand: raised when an objective reaches tier Watch, for the first hour after a change of revision, and
+    while a step or a repair is being proven."""
+
+
 class Flag(FieldRef):
     """The place that turns a feature off."""
 
@@ -391,6 +439,10 @@ class AIServiceSpec(ApiModel):
                 "|| self.traffic.routes.all(r, r.primary.name != f.backend.name || r.primary.port != f.backend.port))",
                 "a fallback's backend is the primary backend of a route: name another Service or port",
             ),
+            (
+                "!has(self.judge) || self.objectives.exists(o, o.detector.kind == 'Sequential')",
+                "judge.samplingRate needs an objective with detector Sequential: what would more judged answers tell?",
+            ),
         )
     }
 
@@ -406,6 +458,8 @@ class AIServiceSpec(ApiModel):
     """Exposure; without it the number of bad answers and the proof in traffic are missing."""
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1, max_length=16, json_schema_extra=list_map("name"))]
     """The quality objectives."""
+    judge: Judge | None = None
+    """What judges the answers, where it may be asked to judge more of them for a time."""
     traffic: Traffic | None = None
     """How traffic reaches the service; needed by SwitchTraffic."""
     fallbacks: Annotated[tuple[Fallback, ...], Field(max_length=8, json_schema_extra=list_map("name"))] = ()
@@ -436,6 +490,8 @@ class AIServiceSpec(ApiModel):
             places.append(("spec.humanReview.autoscaler", autoscaler_target(self.human_review.autoscaler)))
         if self.human_review and self.human_review.rate:
             places.append(("spec.humanReview.rate.target", self.human_review.rate.target))
+        if self.judge:
+            places.append(("spec.judge.samplingRate.target", self.judge.sampling_rate.target))
         places += [(f"spec.features[{i}].flag.target", f.flag.target) for i, f in enumerate(self.features)]
         return tuple(places)
 
@@ -448,6 +504,30 @@ def workload_target(workload: WorkloadRef) -> TargetRef:
 def autoscaler_target(autoscaler: AutoscalerRef) -> TargetRef:
     """The autoscaler as a place to write to."""
     return TargetRef(api_version=autoscaler.api_version, kind=autoscaler.kind, name=autoscaler.name)
+
+
+class ClusteringBasis(StrEnum):
+    """Where G is from."""
+
+    ASSUMED = "Assumed"
+    MEASURED = "Measured"
+
+
+class ClusteringStatus(ApiModel):
+    """How strongly an objective's failures cluster (G): what is counted is discounted by it (docs/detection.md)."""
+
+    value: Annotated[str, Field(max_length=32)]
+    """G in force."""
+    basis: ClusteringBasis
+    """Assumed (0.1), or Measured on the objective's own healthy history."""
+    healthy: Annotated[str, Field(max_length=32)] = ""
+    """How much healthy history it rests on; while it is assumed, how much there is so far. Incidents are cut out."""
+    needed: Annotated[str, Field(max_length=32)]
+    """How much is needed: fourteen days of steps of 60s."""
+    measured_at: Time | None = None
+    """When history was last looked at, once a day."""
+    series: Annotated[str, Field(max_length=8)]
+    """Names what it was measured of: another indicator under this objective's name is measured anew."""
 
 
 class ObjectiveStatus(ApiModel):
@@ -468,6 +548,11 @@ class ObjectiveStatus(ApiModel):
     expected_delay: Annotated[str, Field(max_length=32)] = ""
     """About how long a breach at four times the allowed rate takes to be Confirmed at the last hour's rate of judging,
     such as 14m; never while nothing is judged, empty while that is not known."""
+    budget: Annotated[str, Field(max_length=64)] = ""
+    """How much of the error budget is left over its period, with a 95% interval, such as 63% (41% to 78%); with detector
+    BurnRate."""
+    clustering: ClusteringStatus | None = None
+    """How strongly its failures cluster; with detector Sequential."""
 
 
 class RevisionStatus(ApiModel):
@@ -498,6 +583,24 @@ class EndedContainment(ApiModel):
     """When it was over."""
 
 
+class SamplingState(StrEnum):
+    """Whether the judge's sampling rate is raised."""
+
+    NORMAL = "Normal"
+    WANTED = "Wanted"
+    RAISED = "Raised"
+    GIVING_BACK = "GivingBack"
+
+
+class SamplingTold(ApiModel):
+    """Evidence on demand; the record of it is the SamplingRaise of the service's name."""
+
+    state: SamplingState = SamplingState.NORMAL
+    """Normal, Wanted (it would be raised, but something is in the way), Raised or GivingBack."""
+    message: Text = ""
+    """Why, in words."""
+
+
 class AIServiceStatus(ApiModel):
     """What Firebreak knows of the service."""
 
@@ -511,8 +614,12 @@ class AIServiceStatus(ApiModel):
     """What is known of each objective."""
     worst_objective: Annotated[str, Field(max_length=128)] = ""
     """The objective that is worst off, with its value."""
+    budget: Annotated[str, Field(max_length=64)] = ""
+    """How much of the error budget is left, of the objective with detector BurnRate that has the least."""
     revision: RevisionStatus = RevisionStatus()
     """Which revision serves, and which is proven."""
+    sampling: SamplingTold = SamplingTold()
+    """Whether the judge's sampling rate is raised, and why."""
     active_incident: Annotated[str, Field(max_length=253)] = ""
     """The open AIIncident."""
     incident_count: int = 0
@@ -545,6 +652,7 @@ class AIService(Resource):
             Column(name="Revision", path=".status.revision.current"),
             Column(name="Known-Good", path=".status.revision.knownGood"),
             Column(name="Worst Objective", path=".status.worstObjective"),
+            Column(name="Budget", path=".status.budget"),
             Column(name="Incident", path=".status.activeIncident"),
             AGE,
         ),

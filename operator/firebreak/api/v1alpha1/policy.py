@@ -168,6 +168,13 @@ class Freeze(ApiModel):
     """How long it lasts, in real time: a night in which the clocks change makes it no longer or shorter."""
 
 
+class UnmeasuredClustering(StrEnum):
+    """What to do while it is not known how strongly failures cluster."""
+
+    ASSUME = "Assume"
+    HOLD = "Hold"
+
+
 class Guardrails(ApiModel):
     """Limits that hold whatever the evidence says."""
 
@@ -178,6 +185,9 @@ class Guardrails(ApiModel):
     freeze: Annotated[tuple[Freeze, ...], Field(max_length=16)] = ()
     """When RollBack, SwitchTraffic and DisableFeature are held. RaiseHumanReview, a P1 whose events were counted
     (detector Count) and what a person asks for go ahead; so does giving back."""
+    unmeasured_clustering: UnmeasuredClustering = UnmeasuredClustering.ASSUME
+    """Until an objective has fourteen days of healthy history, of which is measured how strongly its failures cluster:
+    Assume (default) a G of 0.1, or Hold the first step on its evidence alone, until a person says so."""
 
 
 class Release(ApiModel):

@@ -12,6 +12,7 @@ from typing import TypeAlias
 WATCH_STEPS = 120.0  # 2 hours of minutes
 SUSPECTED_STEPS = 43_800.0  # a month of minutes
 CONFIRMED_STEPS = 525_600.0  # a year of minutes
+BUDGET_PERIOD = timedelta(days=30)
 ASSUMED_CLUSTERING = 0.1  # rho = .01 within blocks of 10 steps
 
 
@@ -84,6 +85,7 @@ class BurnRate:
 
     allowed: float
     windows: tuple[BurnWindow, ...]
+    period: timedelta = BUDGET_PERIOD
 
 
 Rule: TypeAlias = Sequential | Threshold | Count | BurnRate

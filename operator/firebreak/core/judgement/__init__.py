@@ -4,6 +4,7 @@ From what detectors found to a `Verdict`, a `RecoveryVerdict` or a `Health`. Ask
 and by the backtest for past ones; holds nothing, reads no clock.
 """
 
+from firebreak.core.judgement.burning import burn_rate_verdict
 from firebreak.core.judgement.counts import Counts, tempered_interval
 from firebreak.core.judgement.health import gauge_health, health_of
 from firebreak.core.judgement.recovered import gauge_recovery, recovery_of
@@ -26,6 +27,7 @@ __all__ = [
     "Counts",
     "Kind",
     "SegmentCounts",
+    "burn_rate_verdict",
     "count_verdict",
     "error_verdict",
     "gauge_health",

@@ -45,6 +45,11 @@ def tempered_interval(rule: Sequential, counts: Counts) -> Interval:
     return interval(float(counts.bad.sum()), float(counts.judged.sum()), discount_of(rule, counts))
 
 
+def share_needed(allowed: float) -> float:
+    """How much must be judged before a rate says anything of an objective: ten bad ones must be possible within it."""
+    return 10.0 / allowed
+
+
 def rate(bad: float, judged: float) -> str:
     return f"{bad:g} of {judged:g} judged ({bad / judged:.1%})" if judged else "0 of 0 judged"
 

@@ -1,8 +1,10 @@
 """Whether an objective was met over a span, for known-good: on the upper bound, not on the rate."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from firebreak.core.detectors.rules import Count, Sequential, Threshold
+from firebreak.core.detectors.rules import BurnRate, Count, Sequential, Threshold
 from firebreak.core.detectors.sequential import expected_delay_steps
 from firebreak.core.detectors.tempering import Floats, design_effect
 from firebreak.core.detectors.threshold import judge_threshold
@@ -31,6 +33,8 @@ def health_of(spec: ObjectiveSpec, counts: Counts) -> Health:
                 expected_delay=counts.step * delay if np.isfinite(delay) else None,
                 span=covered,
             )
+        case BurnRate(allowed=allowed):
+            return health_of(replace(spec, rule=Sequential(allowed=allowed)), counts)
         case Count() as rule:
             window = max(1, round(rule.within / counts.step))
             sums = np.convolve(counts.bad, np.ones(window)) if len(counts) else np.zeros(1)

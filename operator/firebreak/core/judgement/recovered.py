@@ -5,7 +5,7 @@ from datetime import datetime
 import numpy as np
 
 from firebreak.core.detectors.count import judge_count
-from firebreak.core.detectors.rules import Count, Sequential, Threshold
+from firebreak.core.detectors.rules import BurnRate, Count, Sequential, Threshold
 from firebreak.core.detectors.tempering import Floats
 from firebreak.core.detectors.threshold import is_beyond
 from firebreak.core.estimates import interval
@@ -20,6 +20,9 @@ def recovery_of(spec: ObjectiveSpec, counts: Counts, incident_rate: float | None
     match spec.rule:
         case Sequential() as rule:
             return _ratio_recovery(spec, rule, counts, incident_rate)
+        case BurnRate(allowed=allowed):
+            # Whether it is good again is asked of the objective itself, however fast its budget was spent.
+            return _ratio_recovery(spec, Sequential(allowed=allowed), counts, incident_rate)
         case Count() as rule:
             return _count_recovery(spec, rule, counts)
         case _:

@@ -191,6 +191,11 @@ def inconclusive_verdict(spec: ObjectiveSpec, reason: VerdictReason, because: st
     return _inconclusive(spec, reason, because, at)
 
 
+def absent_verdict(spec: ObjectiveSpec, counts: Counts, sanity: Sanity) -> Verdict | None:
+    """What is said where the series are not there; None where they are."""
+    return _absent(spec, counts, sanity)
+
+
 def _absent(spec: ObjectiveSpec, counts: Counts, sanity: Sanity) -> Verdict | None:
     """What is said where the series are not there; None where they are."""
     if sanity.seen is None:

@@ -1,0 +1,294 @@
+"""Who raises the judge's sampling rate, records it, and gives it back?
+
+Called by app/loop.py at the end of each turn. What core/sampling_raise.py decides becomes the status of a SamplingRaise
+before anything is written; the write itself is the actuator's, as every other. Killed between any two lines, the next
+turn begins with what the record says and the cluster shows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from firebreak.adapters.kube.objects import Conflict, FirebreakObjects, Stored
+from firebreak.api.v1alpha1 import AIService, SamplingRaise
+from firebreak.api.v1alpha1.aiservice import Mode, SamplingRate, SamplingState, SamplingTold
+from firebreak.api.v1alpha1.incident import FINALIZER, ActionPhase
+from firebreak.api.v1alpha1.model import API_VERSION
+from firebreak.api.v1alpha1.references import TargetRef
+from firebreak.api.v1alpha1.sampling import RaisePhase, SamplingRaiseSpec, SamplingRaiseStatus
+from firebreak.app.actuator import Actuator
+from firebreak.app.catalog import Catalog, target_key
+from firebreak.app.clock import Clock
+from firebreak.app.observe import Seen
+from firebreak.app.queue import Stale, Turns
+from firebreak.app.report import Reporter
+from firebreak.app.sampler import Sampler
+from firebreak.core.objectives import ObjectiveKey, ServiceKey
+from firebreak.core.ports import Cluster, ClusterError, Held, Missing, ObjectKey, Unmatched
+from firebreak.core.sampling_raise import (
+    QUIET_EVIDENCE,
+    Decided,
+    Sampling,
+    after_write,
+    decide_sampling,
+    held_at,
+    is_raised,
+    proof_awaited,
+    strongest_evidence,
+)
+
+log = structlog.get_logger()
+
+_MOVES = 4
+"""Intent, write, and back again at most."""
+_NOTHING = Decided(record=SamplingRaiseStatus(), told=SamplingTold())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    target: TargetRef
+    path: str
+
+
+class Raiser:
+    """Looks after the sampling rates of all services; at most `most` are raised at once."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        cluster: Cluster,
+        actuator: Actuator,
+        objects: FirebreakObjects,
+        sampler: Sampler,
+        reporter: Reporter,
+        turns: Turns,
+        clock: Clock,
+        most: int,
+    ) -> None:
+        self._catalog = catalog
+        self._cluster = cluster
+        self._actuator = actuator
+        self._objects = objects
+        self._sampler = sampler
+        self._reporter = reporter
+        self._turns = turns
+        self._clock = clock
+        self._most = most
+        self._reserved: set[ServiceKey] = set()
+        """Raises that are being recorded just now: two workers must not take the last one that is free."""
+
+    async def look_after(self, seen: Seen) -> SamplingTold:
+        """Raise, keep or give back what this service declares; what its status says of it. Raises ClusterError, Stale."""
+        key = seen.situation.service
+        judge = seen.service.spec.judge
+        declared = judge.sampling_rate if judge else None
+        told = await self._carry_out(key, declared, lambda place: self._facts(seen, declared, place))
+        if told.state is not SamplingState.NORMAL:
+            # New evidence comes with each step, and only its weakness ends a raise.
+            self._turns.wake(key, self._clock.now() + _step(seen.service))
+        return told
+
+    async def abandon(self, key: ServiceKey) -> None:
+        """The service is gone: give back what was raised for it, and drop the record. Raises ClusterError, Stale."""
+        await self._carry_out(key, None, lambda place: self._orphaned(key, place))
+
+    async def _carry_out(
+        self, key: ServiceKey, declared: SamplingRate | None, facts: Callable[[Held | Unmatched | Missing], Sampling]
+    ) -> SamplingTold:
+        decided = _NOTHING
+        for _ in range(_MOVES):
+            record = self._record(key)
+            if record is None and declared is None:
+                return _NOTHING.told
+            status = record.status if record else SamplingRaiseStatus()
+            place = _place(status, declared)
+            now = self._clock.now()
+            decided = decide_sampling(facts(self._known(key, place)), now)
+            if decided.record != status:
+                # A cache may lag behind: what is intended rests on what stands there now.
+                decided = decide_sampling(facts(await self._read(key, place)), now)
+            if decided.record != status:
+                await self._intend(key, record, decided.record)
+            elif status.phase in (RaisePhase.INTENDED, RaisePhase.GIVING_BACK) and record is not None:
+                if not await self._write(key, record):
+                    return decided.told
+            else:
+                await self._drop(key, record, declared)
+                return decided.told
+        self._turns.touch(key)
+        return decided.told
+
+    async def _intend(self, key: ServiceKey, record: SamplingRaise | None, wanted: SamplingRaiseStatus) -> None:
+        if not is_raised(wanted):
+            # Taken back by someone else: there is nothing to write.
+            assert record is not None, "what was raised has a record"
+            await self._end(key, record, wanted)
+            return
+        begins = record is None or not is_raised(record.status)
+        if begins:
+            self._reserved.add(key)
+        try:
+            if begins:
+                record = await self._hold(key)
+            assert record is not None, "it was created, or was there"
+            await self._store(key, record, wanted)
+        finally:
+            self._reserved.discard(key)
+        log.info(
+            "sampling_intended", namespace=key.namespace, service=key.name, phase=wanted.phase, reason=wanted.reason
+        )
+
+    async def _write(self, key: ServiceKey, record: SamplingRaise) -> bool:
+        """Do what the record wants; False if nothing came of it."""
+        status = record.status
+        assert status.write is not None, "what is to be written stands in the record"
+        result = await self._actuator.set(key.namespace, status.write)
+        after = after_write(status, result, self._clock.now())
+        if after == status:
+            return False
+        log.info(
+            "sampling_written", namespace=key.namespace, service=key.name, phase=after.phase, message=after.message
+        )
+        if is_raised(after):
+            record = await self._store(key, record, after)
+            if after.phase is RaisePhase.RAISED:
+                await self._reporter.sampled(key, record)
+            return after.phase is RaisePhase.RAISED
+        await self._end(key, record, after)
+        return True
+
+    async def _end(self, key: ServiceKey, record: SamplingRaise, after: SamplingRaiseStatus) -> None:
+        """Nothing stays in Firebreak's name, then nothing holds the record."""
+        write = record.status.write
+        if write is not None and not self._used_by_incident(key, write.target):
+            await self._cluster.disown(target_key(key.namespace, write.target))
+        record = await self._store(key, record, after)
+        await self._reporter.sampled(key, record)
+        await self._objects.let_go(_key(key), FINALIZER)
+        if record.metadata.deletion_timestamp is not None:
+            self._catalog.forget(_key(key))
+
+    async def _drop(self, key: ServiceKey, record: SamplingRaise | None, declared: SamplingRate | None) -> None:
+        """A record that nobody needs any more."""
+        if record is None or is_raised(record.status) or declared is not None:
+            return
+        await self._objects.let_go(_key(key), FINALIZER)
+        await self._objects.delete(_key(key))
+        self._catalog.forget(_key(key))
+
+    # --- what is known
+
+    def _record(self, key: ServiceKey) -> SamplingRaise | None:
+        found = self._catalog.get(SamplingRaise, key.namespace, key.name)
+        return found if isinstance(found, SamplingRaise) else None
+
+    def _facts(self, seen: Seen, declared: SamplingRate | None, held: Held | Unmatched | Missing) -> Sampling:
+        s, key = seen.situation, seen.situation.service
+        record = self._record(key)
+        judged = [k for k in (_objective(key, o.name) for o in s.spec.objectives) if self._sampler.is_sequential(k)]
+        deleted = record is not None and record.metadata.deletion_timestamp is not None
+        tier, because = strongest_evidence([s.verdicts[k.objective] for k in judged if k.objective in s.verdicts])
+        raised = record is not None and record.status.phase is RaisePhase.RAISED
+        now = self._clock.now()
+        changed = s.revision.since if len(s.revision.history) > 1 else None
+        return Sampling(
+            declared=None if deleted else declared,
+            record=record.status if record else SamplingRaiseStatus(),
+            held=held,
+            mode=s.spec.containment.mode,
+            holds=s.holds,
+            tier=tier,
+            because=because,
+            quiet_steps=self._sampler.quiet_steps(judged, QUIET_EVIDENCE, now) if raised else None,
+            changed_ago=now - changed if changed is not None else None,
+            step=_step(seen.service),
+            proof=proof_awaited(s.incident, {k.objective for k in judged}),
+            free=self._is_free(key),
+        )
+
+    def _orphaned(self, key: ServiceKey, held: Held | Unmatched | Missing) -> Sampling:
+        record = self._record(key)
+        return Sampling(
+            declared=None, record=record.status if record else SamplingRaiseStatus(), held=held, mode=Mode.ENFORCE
+        )
+
+    def _is_free(self, key: ServiceKey) -> bool:
+        raised = {
+            ServiceKey(r.metadata.namespace, r.metadata.name)
+            for r in self._catalog.all(SamplingRaise)
+            if is_raised(r.status)
+        }
+        return len((raised | self._reserved) - {key}) < self._most
+
+    def _known(self, key: ServiceKey, place: _Place | None) -> Held | Unmatched | Missing:
+        if place is None:
+            return Missing()
+        return held_at(self._catalog.target(target_key(key.namespace, place.target)), place.path)
+
+    async def _read(self, key: ServiceKey, place: _Place | None) -> Held | Unmatched | Missing:
+        if place is None:
+            return Missing()
+        where = target_key(key.namespace, place.target)
+        live = await self._cluster.read(where)
+        self._catalog.keep_target(where, live)
+        return held_at(live, place.path)
+
+    def _used_by_incident(self, key: ServiceKey, target: TargetRef) -> bool:
+        """Whether an open incident holds a place in this object: then Firebreak's name on it is the incident's to remove."""
+        over = (ActionPhase.UNDONE, ActionPhase.SKIPPED, ActionPhase.WOULD_DO)
+        return any(
+            w.target == target
+            for incident in self._catalog.incidents(key)
+            if FINALIZER in incident.metadata.finalizers
+            for a in incident.status.actions
+            if a.phase not in over
+            for w in a.writes
+        )
+
+    # --- the record
+
+    async def _hold(self, key: ServiceKey) -> SamplingRaise:
+        """From the first intent on the record must not be lost."""
+        made = await self._objects.create("SamplingRaise", key.namespace, key.name, SamplingRaiseSpec(service=key.name))
+        if not isinstance(made, Stored):
+            raise ClusterError(f"cannot create the SamplingRaise: {made.code} {made.message}")
+        held = await self._objects.hold(_key(key), FINALIZER)
+        if not isinstance(held, Stored):
+            raise Stale
+        self._catalog.see(held.object)
+        return SamplingRaise.model_validate(held.object)
+
+    async def _store(self, key: ServiceKey, record: SamplingRaise, status: SamplingRaiseStatus) -> SamplingRaise:
+        stored = await self._objects.write_status(_key(key), record.metadata.resource_version, status)
+        if isinstance(stored, Stored):
+            self._catalog.see(stored.object)
+            return SamplingRaise.model_validate(stored.object)
+        if isinstance(stored, Conflict):
+            fresh = await self._objects.get("SamplingRaise", key.namespace, key.name)
+            if fresh is not None:
+                self._catalog.see(fresh)
+        else:
+            self._catalog.forget(_key(key))
+        raise Stale
+
+
+def _place(status: SamplingRaiseStatus, declared: SamplingRate | None) -> _Place | None:
+    """Where to look: at what was written, else at what is declared."""
+    if status.write is not None:
+        return _Place(target=status.write.target, path=status.write.path)
+    return _Place(target=declared.target, path=declared.path) if declared else None
+
+
+def _key(key: ServiceKey) -> ObjectKey:
+    return ObjectKey(API_VERSION, SamplingRaise.__name__, key.namespace, key.name)
+
+
+def _step(service: AIService) -> timedelta:
+    return min(o.detector.step for o in service.spec.objectives)
+
+
+def _objective(key: ServiceKey, name: str) -> ObjectiveKey:
+    return ObjectiveKey(key.namespace, key.name, name)

@@ -27,6 +27,7 @@ from firebreak.app.breaker import CircuitBreaker
 from firebreak.app.budgets import Budgets
 from firebreak.app.catalog import Catalog, key_of
 from firebreak.app.clustering import ClusteringMeasurements
+from firebreak.app.drills import Drills
 from firebreak.app.handlers import watched_kinds
 from firebreak.app.leading import Leading
 from firebreak.app.loop import Loop
@@ -34,6 +35,7 @@ from firebreak.app.objectives import Objectives
 from firebreak.app.observe import Observer
 from firebreak.app.queue import Turns
 from firebreak.app.raising import Raiser
+from firebreak.app.rehearsal import Rehearsal
 from firebreak.app.relist import relist_forever
 from firebreak.app.report import Reporter
 from firebreak.app.revisions import Revisions
@@ -131,7 +133,9 @@ class Replica:
             ),
         )
         self._leading = Leading(lease)
-        actuator = Actuator(writer, Quarantines(client, fence=lease.fence), clock)
+        quarantines = Quarantines(client, fence=lease.fence)
+        actuator = Actuator(writer, quarantines, clock)
+        events = Events(client, now=clock.now, identity=name)
         raiser = Raiser(
             catalog=self._catalog,
             cluster=writer,
@@ -143,6 +147,18 @@ class Replica:
             clock=clock,
             most=SETTINGS.sampling_max_raises,
         )
+        drills = Drills(
+            catalog=self._catalog,
+            observer=observer,
+            actuator=actuator,
+            rehearsal=Rehearsal(cluster=writer, client=client, quarantines=quarantines, clock=clock),
+            objects=objects,
+            revisions=self._revisions,
+            events=events,
+            telemetry=telemetry,
+            turns=self._turns,
+            clock=clock,
+        )
         self._loop = Loop(
             catalog=self._catalog,
             observer=observer,
@@ -151,6 +167,7 @@ class Replica:
             revisions=self._revisions,
             raiser=raiser,
             reporter=reporter,
+            drills=drills,
             turns=self._turns,
             may_act=self._leading.may_act,
             clock=clock,

@@ -23,6 +23,8 @@ class ConditionType(StrEnum):
     NEEDS_HUMAN = "NeedsHuman"
     RESOLVED = "Resolved"
     BREAKER_READY = "BreakerReady"
+    COMPLETE = "Complete"
+    PASSED = "Passed"
 
     @property
     def sentence(self) -> str:
@@ -42,6 +44,8 @@ _TYPES = {
     ConditionType.NEEDS_HUMAN: "People are asked to do something; the message says what.",
     ConditionType.BREAKER_READY: "The circuit breaker holds nothing; False: it has tripped, and the message says what ends that.",
     ConditionType.RESOLVED: "The incident is over, and what could be given back was.",
+    ConditionType.COMPLETE: "The drill's last run is over, and what it had changed is given back.",
+    ConditionType.PASSED: "The drill's last run found nothing in the way; Unknown when it did not come to its end.",
 }
 
 

@@ -118,12 +118,12 @@ class Actuator:
                     )
                 case Refused() if self._is_tried_again(incident, action):
                     message = (
-                        f"{write.target.kind} {write.target.name} {write.path}: {_words(result)}; it is tried again"
+                        f"{write.target.kind} {write.target.name} {write.path}: {in_words(result)}; it is tried again"
                     )
                     waits = action.model_copy(update={"writes": tuple(writes), "message": message[:1024]})
                     return with_action(status, waits)
                 case Changed() | Unmatched() | Missing() | Refused():
-                    message = f"{write.target.kind} {write.target.name} {write.path}: {_words(result)}"[:1024]
+                    message = f"{write.target.kind} {write.target.name} {write.path}: {in_words(result)}"[:1024]
                     held_up = blocked(action.model_copy(update={"writes": tuple(writes)}), message)
                     return with_entry(with_action(status, held_up), Reason.WRITE_BLOCKED, message, self._clock.now())
                 case _:
@@ -163,10 +163,10 @@ class Actuator:
                     has_written |= changed
                 case Changed() | Unmatched() | Missing():
                     writes[i] = write.model_copy(update={"left": True})
-                    left.append(f"{write.target.kind} {write.target.name} {write.path}: {_words(result)}")
+                    left.append(f"{write.target.kind} {write.target.name} {write.path}: {in_words(result)}")
                 case Refused():
                     where = f"{write.target.kind} {write.target.name} {write.path}"
-                    message = f"cannot {_giving_back(action)} {where}: {_words(result)}"
+                    message = f"cannot {_giving_back(action)} {where}: {in_words(result)}"
                     if action.message == message[:1024] and tuple(writes) == action.writes:
                         return status
                     held = action.model_copy(update={"writes": tuple(writes), "message": message[:1024]})
@@ -271,7 +271,8 @@ def _still_used(status: AIIncidentStatus, action: Action, target: TargetRef) -> 
     )
 
 
-def _words(result: Changed | Unmatched | Missing | Refused) -> str:
+def in_words(result: Changed | Unmatched | Missing | Refused) -> str:
+    """Why a write did not happen."""
     match result:
         case Changed(actual=actual):
             return f"someone else has set it to {str(actual)[:120]!r}; it is left as it is"

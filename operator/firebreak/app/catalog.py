@@ -15,6 +15,7 @@ from firebreak.api.v1alpha1 import (
     KINDS,
     AIIncident,
     AIService,
+    ContainmentDrill,
     FirebreakControl,
     Quarantine,
     SamplingRaise,
@@ -61,6 +62,7 @@ class Catalog:
         self._users: dict[ObjectKey, set[ServiceKey]] = {}
         self._claims: dict[ServiceKey, tuple[Claim, ...]] = {}
         self._incidents: dict[ServiceKey, dict[ObjectKey, AIIncident]] = {}
+        self._drills: dict[ServiceKey, dict[ObjectKey, ContainmentDrill]] = {}
         self._asked: set[ObjectKey] = set()
         self._gone: dict[ObjectKey, str] = {}
         """Objects of ours that were deleted, and the version of that; until a later list has shown it too."""
@@ -157,6 +159,16 @@ class Catalog:
                 raised = seen if isinstance(seen, SamplingRaise) else gone
                 if isinstance(raised, SamplingRaise):
                     self._touched(ServiceKey(key.namespace, raised.spec.service))
+            case "ContainmentDrill":
+                drill = seen if isinstance(seen, ContainmentDrill) else gone
+                if isinstance(drill, ContainmentDrill):
+                    rehearsed = ServiceKey(key.namespace, drill.spec.service)
+                    held_drills = self._drills.setdefault(rehearsed, {})
+                    if isinstance(seen, ContainmentDrill):
+                        held_drills[key] = seen
+                    else:
+                        held_drills.pop(key, None)
+                    self._touched(rehearsed)
             case "Quarantine":
                 subject = seen if isinstance(seen, Quarantine) else gone
                 if isinstance(subject, Quarantine):
@@ -216,6 +228,15 @@ class Catalog:
     def services_with_raises(self) -> tuple[ServiceKey, ...]:
         """Also services that are gone while their judge's sampling rate is raised."""
         return tuple(ServiceKey(r.metadata.namespace, r.spec.service) for r in self.all(SamplingRaise))
+
+    def drills(self, key: ServiceKey) -> tuple[ContainmentDrill, ...]:
+        """The drills of a service, by name."""
+        held = self._drills.get(key)
+        return tuple(sorted(held.values(), key=lambda d: d.metadata.name)) if held else ()
+
+    def services_with_drills(self) -> tuple[ServiceKey, ...]:
+        """Also services that are gone while a drill of theirs is there."""
+        return tuple(key for key, held in self._drills.items() if held)
 
     def open_incidents(self) -> tuple[AIIncident, ...]:
         """Every incident that is not over."""

@@ -61,6 +61,7 @@ class Leading:
                     *catalog.services(),
                     *catalog.services_with_open_incidents(),
                     *catalog.services_with_raises(),
+                    *catalog.services_with_drills(),
                 }:
                     turns.touch(key)
             elif led and not leads:

@@ -17,6 +17,7 @@ from firebreak.api.v1alpha1.policy import ActionKind
 from firebreak.app.actuator import Actuator, Context
 from firebreak.app.catalog import Catalog
 from firebreak.app.clock import Clock
+from firebreak.app.drills import Drills
 from firebreak.app.observe import Observer, Orphan, Seen, Unreadable
 from firebreak.app.queue import Stale, Turns
 from firebreak.app.raising import Raiser
@@ -59,6 +60,7 @@ class Loop:
         revisions: Revisions,
         raiser: Raiser,
         reporter: Reporter,
+        drills: Drills,
         turns: Turns,
         may_act: Callable[[], bool],
         clock: Clock,
@@ -70,6 +72,7 @@ class Loop:
         self._revisions = revisions
         self._raiser = raiser
         self._reporter = reporter
+        self._drills = drills
         self._turns = turns
         self._may_act = may_act
         self._clock = clock
@@ -99,6 +102,7 @@ class Loop:
     async def _turn(self, key: ServiceKey) -> None:
         await self._tidy(key)
         for _ in range(_MOVES):
+            await self._drills.turn(key)
             now = self._clock.now()
             seen = await self._observer.look(key, now)
             match seen:

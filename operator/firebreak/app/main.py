@@ -26,6 +26,7 @@ from firebreak.app.budgets import Budgets
 from firebreak.app.catalog import Catalog
 from firebreak.app.clock import Clock, SystemClock
 from firebreak.app.clustering import ClusteringMeasurements
+from firebreak.app.drills import Drills
 from firebreak.app.endpoints import Endpoints
 from firebreak.app.evaluate import Evaluation
 from firebreak.app.handlers import watched_kinds
@@ -36,6 +37,7 @@ from firebreak.app.objectives import Objectives
 from firebreak.app.observe import Observer
 from firebreak.app.queue import Turns
 from firebreak.app.raising import Raiser
+from firebreak.app.rehearsal import Rehearsal
 from firebreak.app.relist import relist_forever
 from firebreak.app.report import Reporter
 from firebreak.app.revisions import Revisions
@@ -121,7 +123,8 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
         settings=settings,
         breaker=breaker,
     )
-    actuator = Actuator(cluster, Quarantines(client, fence=lease.fence), clock)
+    quarantines = Quarantines(client, fence=lease.fence)
+    actuator = Actuator(cluster, quarantines, clock)
     raiser = Raiser(
         catalog=catalog,
         cluster=cluster,
@@ -133,6 +136,18 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
         clock=clock,
         most=settings.sampling_max_raises,
     )
+    drills = Drills(
+        catalog=catalog,
+        observer=observer,
+        actuator=actuator,
+        rehearsal=Rehearsal(cluster=cluster, client=client, quarantines=quarantines, clock=clock),
+        objects=objects,
+        revisions=revisions,
+        events=events,
+        telemetry=telemetry,
+        turns=turns,
+        clock=clock,
+    )
     loop = Loop(
         catalog=catalog,
         observer=observer,
@@ -141,6 +156,7 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
         revisions=revisions,
         raiser=raiser,
         reporter=reporter,
+        drills=drills,
         turns=turns,
         may_act=leading.may_act,
         clock=clock,

@@ -5,7 +5,7 @@ an incident is open its targets are read live, since what is written next rests 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -56,6 +56,7 @@ from firebreak.core.observations import Effect, Failed, InForce, Waiting, all_of
 from firebreak.core.ports import Cluster, KubeObject
 from firebreak.core.problems import Problem
 from firebreak.core.proof import Question, question
+from firebreak.core.quarantine import NEVER_DEPLOYED
 from firebreak.core.requests import contain_is_asked
 from firebreak.core.revision import RevisionFacts
 from firebreak.core.situation import Hold, Situation
@@ -146,7 +147,7 @@ class Observer:
             await self._read_targets(service)
         else:
             await self._read_missing_targets(service)
-        quarantined = frozenset(q.spec.revision for q in self._catalog.quarantines(key))
+        quarantined = frozenset(q.spec.revision for q in self._catalog.quarantines(key)) - {NEVER_DEPLOYED}
         revision = await self._revisions.facts(service, quarantined, now)
         policy = self._policy(service)
         memory = remembered(key.name, service.status, incidents)
@@ -201,6 +202,16 @@ class Observer:
             clusterings=clusterings,
             budgets=self._left(measured),
             awaits_effect=incident is not None and _awaits_effect(incident.status),
+        )
+
+    async def for_drill(self, seen: Seen) -> Situation:
+        """The same with the targets as they are now and every fallback looked at: what a drill's writes rest on."""
+        await self._read_targets(seen.service)
+        namespace = seen.service.metadata.namespace
+        return replace(
+            seen.situation,
+            objects={t: self._catalog.target(target_key(namespace, t)) for _, t in seen.service.spec.targets()},
+            fallbacks=await self._readiness(seen.service),
         )
 
     def _watched(self, service: AIService) -> tuple[Objective, ...]:
@@ -306,7 +317,7 @@ class Observer:
     async def _effects(self, service: AIService, incident: AIIncident) -> Mapping[str, Effect]:
         """Of every action whose effect is awaited."""
         return {
-            a.id: await self._effect(service, a)
+            a.id: await self.effect(service, a)
             for a in incident.status.actions
             if a.phase is ActionPhase.APPLIED
             or is_drifted(a)
@@ -326,7 +337,8 @@ class Observer:
         found = {a.id: drift_of(a, live, history) for a in watched}
         return {name: words for name, words in found.items() if words}
 
-    async def _effect(self, service: AIService, action: Action) -> Effect:
+    async def effect(self, service: AIService, action: Action) -> Effect:
+        """Whether what an action wants to stand is in force, by what is known of its targets."""
         namespace = service.metadata.namespace
         history = await self._revisions.history(ServiceKey(namespace, service.metadata.name))
         wanted, live = [], {}
@@ -375,7 +387,10 @@ class Observer:
         """Whether each fallback could serve now; asked only while a step may still want one."""
         status = incident.status
         is_settled = under_way(status) or (is_contained(status) and not contain_is_asked(incident))
-        if is_settled or service.spec.traffic is None:
+        return {} if is_settled else await self._readiness(service)
+
+    async def _readiness(self, service: AIService) -> Mapping[str, Effect]:
+        if service.spec.traffic is None:
             return {}
         namespace = service.metadata.namespace
         routes = [

@@ -41,7 +41,8 @@ def _reasons() -> str:
         "Conditions and reasons",
         "One word for programs; the message beside it is for people and may change.",
         "## Conditions",
-        "An AIService carries Ready, ObjectivesMet, IndicatorHealthy and ContainmentReady, a metric source Reachable.",
+        "An AIService carries Ready, ObjectivesMet, IndicatorHealthy and ContainmentReady, a metric source Reachable, a "
+        "ContainmentDrill Ready, Complete and Passed.",
         _table(("condition", "True means"), [(f"`{t}`", t.sentence) for t in ConditionType]),
         "## Reasons of conditions",
         "Beside these, a condition may carry a reason of the two tables below.",

@@ -20,6 +20,7 @@ from firebreak.app.clock import Clock
 from firebreak.app.observe import Orphan, Seen
 from firebreak.app.status import service_status, worth_writing
 from firebreak.app.telemetry import Telemetry
+from firebreak.core import drill_proof
 from firebreak.core.commands import AskPeople, Command, OpenIncident, Reason, Resolve
 from firebreak.core.guardrails import waits_for_clustering
 from firebreak.core.memory import Memory
@@ -146,12 +147,14 @@ class Reporter:
         key = seen.situation.service
         s = seen.situation
         proof = proof_of_revision(s, seen.health, now)
+        drills = self._catalog.drills(key)
+        last = drill_proof.last_drill(seen.service, drills)
         wanted = service_status(
             seen.service,
             verdicts=s.verdicts,
             revision=s.revision,
             incident=s.incident,
-            problems=seen.problems,
+            problems=(*seen.problems, *drill_proof.problems_of(seen.service, last, drills, s.policy)),
             holds=(*s.holds, *waits_for_clustering(s)),
             memory=Memory(incident_count=s.incident_count, past=s.past, last_resolved=s.last_resolved),
             now=now,
@@ -160,6 +163,8 @@ class Reporter:
             clusterings=seen.clusterings,
             sampling=sampling,
             budgets=seen.budgets,
+            last_drill=last,
+            drilled=drill_proof.in_words(seen.service, last, s.policy),
         )
         self._telemetry.observed(key, seen.situation.verdicts, seen.expected_delays)
         self._telemetry.covered(key, seen.situation.coverage)

@@ -12,6 +12,7 @@ from firebreak.api.v1alpha1.aiservice import (
     AIServiceStatus,
     ClusteringStatus,
     DetectorKind,
+    LastDrill,
     Mode,
     Objective,
     RevisionStatus,
@@ -57,12 +58,15 @@ def service_status(
     clusterings: Mapping[str, ClusteringStatus] | None = None,
     sampling: SamplingTold | None = None,
     budgets: Mapping[str, Budget] | None = None,
+    last_drill: LastDrill | None = None,
+    drilled: str = "",
 ) -> AIServiceStatus:
     """Everything that is known of the service, on top of its last status.
 
     `incident` is the open one. `not_proven` says what the revision that serves lacks to be known good (core/soak.py).
     `expected_delays` is None for never, and has no entry for what cannot be read now. What is not in `clusterings` is
     not read just now, and stays as it was recorded.
+    `drilled` says when the ladder was last proven by a drill (core/drill_proof.py).
     """
     recorded = {o.name: o.clustering for o in service.status.objectives} | dict(clusterings or {})
     delays = {name: delay_in_words(delay) for name, delay in (expected_delays or {}).items()}
@@ -77,7 +81,7 @@ def service_status(
         for o in service.spec.objectives
     )
     conditions = service.status.conditions
-    for condition in _conditions(service, verdicts, objectives, revision, problems, holds, not_proven):
+    for condition in _conditions(service, verdicts, objectives, revision, problems, holds, not_proven, drilled):
         type_, status, reason, message = condition
         conditions = set_condition(
             conditions,
@@ -98,6 +102,7 @@ def service_status(
         budget=least_left(budgets or {}),
         sampling=sampling or SamplingTold(),
         active_incident=incident.metadata.name if incident else "",
+        last_drill=last_drill,
     )
     return kept(told, memory)
 
@@ -229,9 +234,10 @@ def _conditions(
     problems: tuple[Problem, ...],
     holds: tuple[Hold, ...],
     not_proven: str,
+    drilled: str,
 ) -> tuple[_Said, ...]:
     indicator = _indicator_healthy(service, verdicts, problems)
-    containment = _containment_ready(service, revision, problems, holds, not_proven)
+    containment = _containment_ready(service, revision, problems, holds, not_proven, drilled)
     return (
         _ready(problems, holds, indicator, containment),
         _objectives_met(objectives),
@@ -298,6 +304,7 @@ def _containment_ready(
     problems: tuple[Problem, ...],
     holds: tuple[Hold, ...],
     not_proven: str,
+    drilled: str,
 ) -> _Said:
     wrong = [(str(h.reason), h.because) for h in holds if h.reason not in _DELIBERATE]
     wrong += [(str(p.reason), p.message) for p in problems if p.condition is ConditionType.CONTAINMENT_READY]
@@ -308,12 +315,14 @@ def _containment_ready(
     if wrong:
         return _false(ConditionType.CONTAINMENT_READY, wrong)
     said = (ConditionType.CONTAINMENT_READY, ConditionStatus.TRUE)
+    proven = f"; {drilled}" if drilled else ""
     if service.spec.containment.mode is Mode.OBSERVE:
         message = "mode is Observe: what would be done is said, nothing is changed; set spec.containment.mode: Enforce"
-        return (*said, ConditionReason.OBSERVING, message)
+        return (*said, ConditionReason.OBSERVING, f"{message}{proven}")
     if service.spec.revision is not None and revision.known_good is None:
-        return (*said, ConditionReason.NO_KNOWN_GOOD, f"RollBack would be skipped: {_no_known_good(not_proven)}")
-    return (*said, ConditionReason.READY, "every step that is declared could be taken")
+        skipped = f"RollBack would be skipped: {_no_known_good(not_proven)}"
+        return (*said, ConditionReason.NO_KNOWN_GOOD, f"{skipped}{proven}")
+    return (*said, ConditionReason.READY, f"every step that is declared could be taken{proven}")
 
 
 def _proving(service: AIService, objectives: tuple[Told, ...]) -> tuple[Told, ...]:
@@ -391,6 +400,7 @@ def _facts(status: AIServiceStatus) -> object:
         _milliseconds(status.revision.left_known_good_at),
         (status.active_incident, status.incident_count, _milliseconds(status.last_resolved)),
         [(c.incident, _milliseconds(c.at), _milliseconds(c.ended_at)) for c in status.containments],
+        (status.last_drill.name, _milliseconds(status.last_drill.at)) if status.last_drill else None,
     )
 
 

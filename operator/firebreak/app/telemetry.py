@@ -120,6 +120,11 @@ class Telemetry:
         self._breaker_trip = self._gauge(
             "firebreak_circuit_breaker_trip", "The number of the last trip: how often it has tripped.", ()
         )
+        self._drills = self._counter(
+            "firebreak_drills",
+            "Runs of ContainmentDrills by how they ended: Passed, Failed, Yielded (to an incident), Stopped or Missed.",
+            ("namespace", "mode", "outcome"),
+        )
         self._detection = self._histogram(
             "firebreak_detection_delay_seconds",
             "From the estimated onset to the opening of the incident.",
@@ -276,6 +281,10 @@ class Telemetry:
         outcome = {ActionPhase.BLOCKED: "Blocked", ActionPhase.UNDONE: "GivenBack"}.get(action.phase)
         if outcome:
             self._containments.labels(incident.metadata.namespace, action.kind, outcome).inc()
+
+    def drilled(self, namespace: str, mode: str, outcome: str) -> None:
+        """A run of a drill is over."""
+        self._drills.labels(namespace, mode, outcome).inc()
 
     # --- what is so
 

@@ -8,6 +8,7 @@ from importlib.metadata import version as installed_version
 import typer
 
 from firebreak.cli import backtest, control, look, say
+from firebreak.cli.drill import drill
 
 app = typer.Typer(
     name="firebreak",
@@ -21,6 +22,7 @@ for command in (look.status, look.incidents, look.explain):
     app.command(rich_help_panel="Look")(command)
 for verb in (say.declare, say.ack, say.contain, say.approve, say.release, say.resolve):
     app.command(rich_help_panel="Say what is to happen in an incident")(verb)
+app.command(rich_help_panel="Rehearse")(drill)
 for switch in (control.pause, control.resume):
     app.command(rich_help_panel="Stop everything")(switch)
 app.command(rich_help_panel="Say what is to happen everywhere")(control.confirm)

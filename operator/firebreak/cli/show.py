@@ -23,12 +23,18 @@ _COLOURS = {
     "True": "green",
     "Resolved": "green",
     "Recovered": "green",
+    "Ready": "green",
+    "Passed": "green",
     "Contained": "yellow",
     "Remediating": "yellow",
     "Watch": "yellow",
     "Suspected": "yellow",
     "Unknown": "yellow",
     "Inconclusive": "yellow",
+    "Yielded": "yellow",
+    "Stopped": "yellow",
+    "Missed": "yellow",
+    "NotNow": "dim",
     "Suspended": "dim",
     "Incident": "red",
     "Breached": "red",
@@ -37,6 +43,7 @@ _COLOURS = {
     "Detected": "red",
     "Containing": "red",
     "Blocked": "red",
+    "Failed": "red",
     "NotRecovered": "red",
     "NeedsHuman": "bold red",
     "AwaitingHuman": "bold red",
@@ -144,6 +151,9 @@ def service_words(service: AIService, now: datetime) -> RenderableType:
         f"{status.incident_count} so far"
         + (f", {status.active_incident} is open" if status.active_incident else ", none open"),
     )
+    if status.last_drill is not None:
+        last = status.last_drill
+        facts.add_row("last drill", f"{last.name} (mode {last.mode}) {last.outcome}, {ago(last.at, now)} ago")
     objectives = columns("OBJECTIVE", "FINDING", "VALUE", "TARGET", "BECAUSE")
     for o in status.objectives:
         finding = (

@@ -91,6 +91,19 @@ class Reason(StrEnum):
     KNOWN_GOOD_ACCEPTED = "KnownGoodAccepted"  # over: a person keeps the known-good revision
     FALSE_ALARM = "FalseAlarm"  # over: a person says it was none
     SERVICE_GONE = "ServiceGone"  # over: the AIService was deleted
+    REHEARSED = "Rehearsed"  # a drill has found that the step can be carried out
+    REHEARSING = "Rehearsing"  # a drill is under way
+    AWAITING_SCHEDULE = "AwaitingSchedule"  # a drill waits for the next time of its schedule
+    DRILL_PASSED = "DrillPassed"  # a drill found nothing in the way of any step
+    DRILL_FAILED = "DrillFailed"  # a drill found something in the way of at least one step
+    DRILL_YIELDED = "DrillYielded"  # a drill gave way to an incident
+    DRILL_STOPPED = "DrillStopped"  # a drill was ended before its time
+    DRILL_MISSED = "DrillMissed"  # a drill could not begin in time
+    INCIDENT_OPEN = "IncidentOpen"  # no drill now: the service has an incident
+    OBJECTIVE_BREACHED = "ObjectiveBreached"  # no drill of mode Execute now: an objective is breached
+    EXECUTION_NOT_ALLOWED = "ExecutionNotAllowed"  # no drill of mode Execute: the AIService does not allow it
+    SERVICE_MISSING = "ServiceMissing"  # the AIService of a drill does not exist, or cannot be read
+    QUOTA_EXCEEDED = "QuotaExceeded"  # a step would need more than a ResourceQuota leaves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ value and the change.
 from dataclasses import dataclass
 
 from firebreak.api.conditions import ConditionReason, ConditionType
+from firebreak.core.commands import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,5 +15,5 @@ class Problem:
     """One thing that is wrong, the condition that it makes False, and why in one word."""
 
     condition: ConditionType
-    reason: ConditionReason
+    reason: ConditionReason | Reason
     message: str

@@ -9,13 +9,15 @@ import re
 from collections.abc import Mapping
 
 from firebreak.api.v1alpha1 import AIIncident, AIService, Quarantine
-from firebreak.api.v1alpha1.aiservice import Revision
+from firebreak.api.v1alpha1.aiservice import Revision, RevisionField
 from firebreak.api.v1alpha1.incident import Action
 from firebreak.api.v1alpha1.quarantine import DeniedField, QuarantineSpec
 from firebreak.core.field_writes import value_of
 from firebreak.core.revision import Snapshot, digest_of
 
 _CONTAINER = re.compile(r"\.containers\[\?@\.name=='([^']+)'\]\.image$")
+NEVER_DEPLOYED = "firebreak-drill"
+"""The revision of a drill's quarantine: none that serves has this name."""
 _KEY = re.compile(r"^\$\.data(?:\.([A-Za-z_][A-Za-z0-9_-]*)|\['([^']+)'\])$")
 
 
@@ -32,18 +34,10 @@ def quarantine_of(
     denied = []
     for field in service.spec.revision.fields:
         value = bad.values.get(field.name)
-        container, key = _CONTAINER.search(field.path), _KEY.search(field.path)
-        if value is None or value == good.values.get(field.name) or not (container or key):
+        if value is None or value == good.values.get(field.name):
             continue
-        denied.append(
-            DeniedField(
-                name=field.name,
-                target=field.target,
-                container=container[1] if container and field.target.kind != "ConfigMap" else "",
-                key=(key[1] or key[2]) if key and field.target.kind == "ConfigMap" else "",
-                value=str(value),
-            )
-        )
+        if (one := _denied(field, str(value))) is not None:
+            denied.append(one)
     if not denied:
         return None
     return QuarantineSpec(
@@ -52,6 +46,35 @@ def quarantine_of(
         revision=bad.name,
         reason=action.because,
         denied=tuple(denied),
+    )
+
+
+def never_deployed(service: AIService, drill: str) -> QuarantineSpec | None:
+    """A quarantine of values that nobody deploys: by it a drill sees whether a real one would be in force."""
+    fields = service.spec.revision.fields if service.spec.revision else ()
+    value = "firebreak.dev/drill: nobody deploys this value"
+    denied = tuple(one for field in fields if (one := _denied(field, value)) is not None)
+    if not denied:
+        return None
+    return QuarantineSpec(
+        service=service.metadata.name,
+        incident=drill,
+        revision=NEVER_DEPLOYED,
+        reason=f"ContainmentDrill {drill} looks whether quarantines are in force; it keeps nothing out",
+        denied=denied,
+    )
+
+
+def _denied(field: RevisionField, value: str) -> DeniedField | None:
+    container, key = _CONTAINER.search(field.path), _KEY.search(field.path)
+    if not (container or key):
+        return None
+    return DeniedField(
+        name=field.name,
+        target=field.target,
+        container=container[1] if container and field.target.kind != "ConfigMap" else "",
+        key=(key[1] or key[2]) if key and field.target.kind == "ConfigMap" else "",
+        value=value,
     )
 
 

@@ -206,7 +206,7 @@ SERVICE = a(
                 "flag": {"target": config_map("flags"), "path": "$.data.dates", "disabledValue": "false"},
             }
         ],
-        "containment": {"policy": {"name": "customer-facing"}, "mode": "Enforce"},
+        "containment": {"policy": {"name": "customer-facing"}, "mode": "Enforce", "executeDrills": True},
     },
 )
 
@@ -272,6 +272,22 @@ _SOURCE_SPEC: Manifest = {
 SOURCE = a("MetricSource", _SOURCE_SPEC)
 CLUSTER_SOURCE = a("ClusterMetricSource", _SOURCE_SPEC)
 CONTROL = a("FirebreakControl", {"paused": True, "reason": "load test"}, "firebreak")
+DRILL = a(
+    "ContainmentDrill",
+    {
+        "service": "it",
+        "mode": "Execute",
+        "allowExecution": True,
+        "steps": [
+            {"action": "RaiseHumanReview"},
+            {"action": "SwitchTraffic", "fallback": {"role": "Static"}},
+            {"action": "DisableFeature", "feature": "dates"},
+        ],
+        "schedule": {"cron": "0 9 * * MON", "timeZone": "Europe/Berlin"},
+        "suspend": True,
+        "historyLimit": 5,
+    },
+)
 
 VALID = (
     SERVICE,
@@ -284,5 +300,6 @@ VALID = (
     SOURCE,
     CLUSTER_SOURCE,
     CONTROL,
+    DRILL,
 )
 """One valid object of each kind, with every optional part."""

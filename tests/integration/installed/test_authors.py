@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from tests.integration.installed.installed import (
+    DRILL,
     IMAGE,
     SERVICE,
     Kubectl,
@@ -21,7 +22,8 @@ pytestmark = pytest.mark.lab
 
 def may(*rules: dict[str, Any]) -> tuple[Manifest, Manifest, Manifest]:
     """The account `author`, which may write AIServices and what the rules say."""
-    services = {"apiGroups": ["firebreak.dev"], "resources": ["aiservices"], "verbs": ["create", "get", "patch"]}
+    ours = ["aiservices", "containmentdrills"]
+    services = {"apiGroups": ["firebreak.dev"], "resources": ours, "verbs": ["create", "get", "patch"]}
     group = "rbac.authorization.k8s.io"
     named = {"metadata": {"name": "author"}}
     return (
@@ -104,6 +106,40 @@ def test_one_target_that_the_author_may_not_patch_is_named(kubectl: Kubectl, mis
     assert not answer.ok
     assert said in answer.text
     assert "ask for the right to patch it, or leave it out" in answer.text
+
+
+def test_who_may_not_patch_a_target_has_no_drill_executed_on_it(kubectl: Kubectl) -> None:
+    """It would have Firebreak write what they may not; to rehearse without changes is free to them."""
+    kubectl.must(kubectl.create(SERVICE))
+    account = author(kubectl, *ALL_KINDS[:2])
+    rehearsed = changed(DRILL, lambda spec: spec.update(mode="DryRun", allowExecution=False))
+    elsewhere = changed(DRILL, lambda spec: spec.update(service="another"))
+
+    answer = account.create(DRILL, dry_run=True)
+
+    assert not answer.ok
+    assert "AIService it names HTTPRoute summarizer as a target, which system:serviceaccount:" in answer.text
+    account.must(account.create(rehearsed, dry_run=True))
+    account.must(account.create(elsewhere, dry_run=True))
+
+
+def test_who_may_patch_all_targets_and_the_service_may_have_a_drill_executed(kubectl: Kubectl) -> None:
+    """Rights to the targets alone are not enough: the service's author decides about the service."""
+    kubectl.must(kubectl.create(SERVICE))
+    account = author(kubectl, *ALL_KINDS)
+    account.must(account.create(DRILL, dry_run=True))
+    kubectl.must(kubectl.run("create", "serviceaccount", "stranger"))
+    stranger = f"--serviceaccount={kubectl.namespace}:stranger"
+    rights = ("create", "role", "drills", "--verb=create", "--resource=containmentdrills.firebreak.dev")
+    kubectl.must(kubectl.run(*rights))
+    kubectl.must(kubectl.run("create", "rolebinding", "drills", "--role=drills", stranger))
+    other = kubectl.as_account("stranger")
+    until(lambda: other.run("auth", "can-i", "create", "containmentdrills").ok)
+
+    said = other.create(DRILL, dry_run=True)
+
+    assert not said.ok
+    assert "changes what AIService it serves, which system:serviceaccount:" in said.text
 
 
 def test_rights_to_single_objects_are_enough(kubectl: Kubectl) -> None:

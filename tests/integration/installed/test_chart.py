@@ -64,6 +64,7 @@ def test_rights_are_those_of_the_reach(helm: Helm) -> None:
     patched = {resource for rule in role["rules"] if "patch" in rule["verbs"] for resource in rule["resources"]}
     ours = {"aiincidents", "aiincidents/status", "aiservices/status", "metricsources/status"}
     ours |= {"firebreakcontrols/status", "samplingraises", "samplingraises/status"}
+    ours |= {"containmentdrills", "containmentdrills/status"}
     assert patched == ours | {"clustermetricsources/status", "events", "controllerrevisions", "statefulsets"}
     named = {resource for rule in role["rules"] for resource in rule["resources"]}
     assert not named & {"secrets", "pods", "deployments", "configmaps", "serviceaccounts", "roles", "*"}

@@ -9,6 +9,7 @@ from tests.integration.installed.installed import (
     CLUSTER_POLICY,
     CLUSTER_SOURCE,
     CONTROL,
+    DRILL,
     INCIDENT,
     INDICATOR,
     POLICY,
@@ -164,6 +165,11 @@ BAD: list[tuple[str, Manifest, Callable[[Spec], None], str]] = [
     ("a timeout of minutes", SOURCE, put("timeout", value="1m"), "must be 1s to 30s"),
     ("tls without https", CLUSTER_SOURCE, put("url", value="http://prometheus:9090"), "tls needs an https URL"),
     ("a CA that is not checked", CLUSTER_SOURCE, put("tls", "insecureSkipVerify", value=True), "give one of them"),
+    ("executed by accident", DRILL, drop("allowExecution"), "say allowExecution: true here"),
+    ("an allowance for nothing", DRILL, put("mode", value="DryRun"), "allowExecution belongs to mode Execute"),
+    ("a rollback executed", DRILL, add("steps", value={"action": "RollBack"}), "a drill never executes RollBack"),
+    ("a rehearsed switch to nowhere", DRILL, drop("steps", 1, "fallback"), "needs fallback"),
+    ("half a schedule", DRILL, put("schedule", "cron", value="0 9 * *"), "must be five cron fields"),
     ("unknown field, control", CONTROL, put("pause", value=True), 'unknown field "spec.pause"'),
 ]  # fmt: skip
 
@@ -219,6 +225,18 @@ def test_an_incident_stays_with_its_service(kubectl: Kubectl) -> None:
     assert "declare another incident" in patch('"service":"other"')[1]
     assert patch('"resolution":"FalseAlarm"')[0]
     assert "resolution cannot be changed" in patch('"resolution":"KnownGoodAccepted"')[1]
+
+
+def test_a_drill_stays_with_its_service_and_mode(kubectl: Kubectl) -> None:
+    """Its report is about them; when it runs may be changed."""
+    kubectl.must(kubectl.create(changed(DRILL, lambda spec: spec.update(mode="Validate", allowExecution=False))))
+
+    def patch(spec: str) -> str:
+        return kubectl.run("patch", "drill", "it", "--type=merge", "-p", f'{{"spec":{{{spec}}}}}').text
+
+    assert "patched" in patch('"suspend":false')
+    assert "create another drill" in patch('"service":"other"')
+    assert "create another drill" in patch('"mode":"DryRun"')
 
 
 def test_a_quarantine_is_not_edited(kubectl: Kubectl) -> None:

@@ -246,3 +246,10 @@ WATCH_POLICY: Manifest = {
 def incident(name: str = "declared", **spec: Any) -> Manifest:
     """An incident that a person declares."""
     return {"apiVersion": API, "kind": "AIIncident", "metadata": {"name": name}, "spec": {"service": "shop"} | spec}
+
+
+def drill(name: str, mode: str, **spec: Any) -> Manifest:
+    """A rehearsal of the shop's ladder; of mode Execute with its author's allowance."""
+    allowed = {"allowExecution": True} if mode == "Execute" else {}
+    declared: Manifest = {"service": "shop", "mode": mode} | allowed | spec
+    return {"apiVersion": API, "kind": "ContainmentDrill", "metadata": {"name": name}, "spec": declared}

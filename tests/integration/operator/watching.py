@@ -22,6 +22,7 @@ _PATHS = {
     "aii": "apis/firebreak.dev/v1alpha1/{namespaces}aiincidents",
     "quarantine": "apis/firebreak.dev/v1alpha1/{namespaces}quarantines",
     "samplingraise": "apis/firebreak.dev/v1alpha1/{namespaces}samplingraises",
+    "drill": "apis/firebreak.dev/v1alpha1/{namespaces}containmentdrills",
     "metricsource": "apis/firebreak.dev/v1alpha1/{namespaces}metricsources",
     "deployment": "apis/apps/v1/{namespaces}deployments",
     "controllerrevision": "apis/apps/v1/{namespaces}controllerrevisions",

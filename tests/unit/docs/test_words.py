@@ -15,7 +15,7 @@ import typer
 import yaml
 
 from firebreak.api import conditions
-from firebreak.api.v1alpha1 import KINDS, AIService, aiservice, control, incident, model, policy, references
+from firebreak.api.v1alpha1 import KINDS, AIService, aiservice, control, drill, incident, model, policy, references
 from firebreak.cli.main import app
 from firebreak.core import commands, promql, verdict
 
@@ -47,7 +47,7 @@ def _calls(page: Path) -> Iterator[list[str]]:
         for line in text.splitlines():
             call = re.match(
                 r"(?:\$ )?\s*kubectl firebreak ((?:explain|status|incidents|declare|ack|contain|approve|release|resolve|"
-                r"pause|resume|confirm)\b.*)",
+                r"pause|resume|confirm|drill)\b.*)",
                 line,
             )
             if call:
@@ -160,7 +160,7 @@ def _words(*modules: ModuleType) -> Iterator[str]:
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda p: p.name)
 def test_a_word_in_the_apis_spelling_is_of_the_api(page: Path) -> None:
     """`CamelCase` is a reason, a condition, a kind, an action or another value of the API."""
-    known = {*_words(conditions, aiservice, control, incident, model, policy, references, commands, verdict)}
+    known = {*_words(conditions, aiservice, control, drill, incident, model, policy, references, commands, verdict)}
     known |= {kind.__name__ for kind in KINDS} | {tier.label for tier in verdict.Tier} | ELSEWHERES
     known |= {"Healthy", "Unknown", "Watch", "Suspected", "Incident", "Contained", "NeedsHuman", "Suspended"}
     prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)

@@ -47,6 +47,7 @@ HORIZONTAL_POD_AUTOSCALER = Kind(
 HTTP_ROUTE = Kind(api_version="gateway.networking.k8s.io/v1", kind="HTTPRoute", plural="httproutes")
 LEASE = Kind(api_version="coordination.k8s.io/v1", kind="Lease", plural="leases")
 NAMESPACE = Kind(api_version="v1", kind="Namespace", plural="namespaces", namespaced=False)
+RESOURCE_QUOTA = Kind(api_version="v1", kind="ResourceQuota", plural="resourcequotas")
 SCALED_OBJECT = Kind(api_version="keda.sh/v1alpha1", kind="ScaledObject", plural="scaledobjects")
 SECRET = Kind(api_version="v1", kind="Secret", plural="secrets")
 SERVICE = Kind(api_version="v1", kind="Service", plural="services")
@@ -63,7 +64,7 @@ _ALL = {
     (kind.api_version, kind.kind): kind
     for kind in (
         *(CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, EVENT, HTTP_ROUTE),
-        *(HORIZONTAL_POD_AUTOSCALER, LEASE, NAMESPACE, SCALED_OBJECT, SECRET, SERVICE),
+        *(HORIZONTAL_POD_AUTOSCALER, LEASE, NAMESPACE, RESOURCE_QUOTA, SCALED_OBJECT, SECRET, SERVICE),
         *FIREBREAK.values(),
     )
 }

@@ -2,6 +2,7 @@
 
 from firebreak.api.v1alpha1.aiservice import AIService
 from firebreak.api.v1alpha1.control import FirebreakControl
+from firebreak.api.v1alpha1.drill import ContainmentDrill
 from firebreak.api.v1alpha1.incident import AIIncident
 from firebreak.api.v1alpha1.indicator import ClusterQualityIndicator, QualityIndicator
 from firebreak.api.v1alpha1.policy import ClusterContainmentPolicy, ContainmentPolicy
@@ -16,6 +17,7 @@ KINDS = (
     AIIncident,
     Quarantine,
     SamplingRaise,
+    ContainmentDrill,
     QualityIndicator,
     ClusterQualityIndicator,
     MetricSource,
@@ -31,6 +33,7 @@ __all__ = [
     "ClusterContainmentPolicy",
     "ClusterMetricSource",
     "ClusterQualityIndicator",
+    "ContainmentDrill",
     "ContainmentPolicy",
     "FirebreakControl",
     "MetricSource",

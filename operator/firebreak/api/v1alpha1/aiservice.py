@@ -423,6 +423,9 @@ class ContainmentRef(ApiModel):
     on_delete: OnDelete = OnDelete.RESTORE
     """What becomes of what is in force when this service or its open incident is deleted. Restore (default): it is given
     back first. Leave: it stays as it is. An incident's spec.onDelete goes before it."""
+    execute_drills: bool = False
+    """Whether a ContainmentDrill of mode Execute may carry out this service's steps for the length of a drill; it needs
+    mode Enforce as well. Default false."""
 
 
 class AIServiceSpec(ApiModel):
@@ -601,6 +604,25 @@ class SamplingTold(ApiModel):
     """Why, in words."""
 
 
+class LastDrill(ApiModel):
+    """The last drill that said whether the ladder can be carried out."""
+
+    name: Annotated[str, Field(max_length=253)]
+    """The ContainmentDrill."""
+    mode: Annotated[str, Field(max_length=32)]
+    """How far it went: Validate, DryRun or Execute."""
+    at: Time
+    """When it ended."""
+    outcome: Annotated[str, Field(max_length=32)]
+    """Passed or Failed."""
+    message: Text = ""
+    """The result in a sentence."""
+    policy_hash: Annotated[str, Field(max_length=64)] = ""
+    """A digest of the policy that was rehearsed."""
+    service_generation: int = 0
+    """The generation of this service that was rehearsed."""
+
+
 class AIServiceStatus(ApiModel):
     """What Firebreak knows of the service."""
 
@@ -630,6 +652,8 @@ class AIServiceStatus(ApiModel):
     """The last incidents that were contained: what cooldown and maxContainments count, also when they are deleted."""
     last_resolved: Time | None = None
     """When the last incident was over: what began before is no news."""
+    last_drill: LastDrill | None = None
+    """The last drill that said whether the ladder can be carried out."""
 
 
 class AIService(Resource):
@@ -654,6 +678,7 @@ class AIService(Resource):
             Column(name="Worst Objective", path=".status.worstObjective"),
             Column(name="Budget", path=".status.budget"),
             Column(name="Incident", path=".status.activeIncident"),
+            Column(name="Drilled", path=".status.lastDrill.at", type="date"),
             AGE,
         ),
     )

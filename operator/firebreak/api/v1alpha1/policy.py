@@ -149,20 +149,26 @@ def _cron() -> str:
     return "(?i)^" + " ".join(f"{t}(,{t})*" for t in terms) + "$"
 
 
+Cron = Annotated[
+    str,
+    Field(
+        max_length=128,
+        json_schema_extra=matching(
+            _cron(), "must be five cron fields, such as 0 18 * * FRI: minute, hour, day, month, weekday"
+        ),
+    ),
+]
+"""Minute, hour, day of the month, month, weekday, as in a CronJob."""
+TimeZone = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$")]
+"""The name of a zone of the IANA time zone database."""
+
+
 class Freeze(ApiModel):
     """A time in which Firebreak changes nothing of what users get by itself."""
 
-    cron: Annotated[
-        str,
-        Field(
-            max_length=128,
-            json_schema_extra=matching(
-                _cron(), "must be five cron fields, such as 0 18 * * FRI: minute, hour, day, month, weekday"
-            ),
-        ),
-    ]
+    cron: Cron
     """When it begins: minute, hour, day of the month, month, weekday, as in a CronJob."""
-    time_zone: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$")] = "UTC"
+    time_zone: TimeZone = "UTC"
     """The IANA time zone of cron, such as Europe/Berlin; default UTC."""
     duration: SomeDuration
     """How long it lasts, in real time: a night in which the clocks change makes it no longer or shorter."""

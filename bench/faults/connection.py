@@ -31,6 +31,8 @@ class Mishap(StrEnum):
     """From here on this replica reaches nothing for half a minute, and lives on."""
     LATE_AND_CUT_OFF = "late-and-cut-off"
     """The request arrives almost four seconds late, and from here on this replica reaches nothing for half a minute."""
+    LEASE_AWAY = "lease-away"
+    """The Lease alone can be neither read nor renewed for half a minute: this replica has to stop acting by itself."""
     CONFLICT = "409"
     TOO_MANY = "429"
     FAILED = "500"
@@ -53,6 +55,7 @@ _CODES = {
     Mishap.FORBIDDEN: 403,
     Mishap.INVALID: 422,
 }
+LASTING = frozenset({Mishap.API_AWAY, Mishap.PROMETHEUS_AWAY, Mishap.CLOCK_AHEAD, Mishap.CLOCK_BEHIND})
 CUT_OFF_SECONDS = 30.0
 _LATE_SECONDS = 3.9
 
@@ -83,6 +86,7 @@ class Connection(KubeClient):
         self._chance = chance
         self._kill = kill
         self._cut_off_until = 0.0
+        self._no_lease_until = 0.0
         self._forbidden = ""
         self.is_dead = False
 
@@ -124,6 +128,8 @@ class Connection(KubeClient):
                 await self._die()
             case Mishap.CUT_OFF:
                 self.cut_off(CUT_OFF_SECONDS)
+            case Mishap.LEASE_AWAY:
+                self._no_lease_until = elapsed() + CUT_OFF_SECONDS
             case Mishap.LATE_AND_CUT_OFF:
                 self.cut_off(CUT_OFF_SECONDS)
                 await asyncio.sleep(_LATE_SECONDS)
@@ -134,7 +140,7 @@ class Connection(KubeClient):
                     raise ClusterUnavailable(f"{asked}: {code}")
                 causes = {"causes": [{"message": "refused for once"}]} if code == 422 else {}
                 return Answer(status=code, body={"message": "refused for once", "details": causes})
-        if not self.reaches:
+        if not self.reaches or (place.plural == "leases" and elapsed() < self._no_lease_until):
             # Half of the time nobody answers, else the connection is refused at once.
             await asyncio.sleep(deadline_seconds if self._chance.random() < 0.5 else 0.05)
             raise ClusterUnavailable(f"{asked}: not reached")

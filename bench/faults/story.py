@@ -14,7 +14,7 @@ from typing import Any
 from bench.faults.api import Change, Doc, FakeApi
 from bench.faults.check import Setting, Witness
 from bench.faults.cluster import SimulatedCluster
-from bench.faults.connection import Boundaries, Mishap
+from bench.faults.connection import LASTING, Boundaries, Mishap
 from bench.faults.manifests import IMAGE_FIELD, PROMPT, PROMPT_FIELD, SPOTS, WORKLOAD, revision, set_up
 from bench.faults.replica import Replica
 from bench.faults.virtual import WorldClock, elapsed, run
@@ -112,6 +112,8 @@ class Stage:
         self.last_disturbed = elapsed()
         later = asyncio.get_running_loop().call_later
         lasts = self.chance.choice((10.0, 60.0, 300.0, 600.0))
+        if mishap in LASTING:
+            self.last_disturbed = elapsed() + lasts
         match mishap:
             case Mishap.API_AWAY:
                 self.api_away_until = elapsed() + lasts

@@ -17,6 +17,7 @@ class ConditionType(StrEnum):
     INDICATOR_HEALTHY = "IndicatorHealthy"
     CONTAINMENT_READY = "ContainmentReady"
     VERIFICATION_FEASIBLE = "VerificationFeasible"
+    QUARANTINE_READY = "QuarantineReady"
     REACHABLE = "Reachable"
     CONTAINED = "Contained"
     HELD = "Held"
@@ -38,6 +39,7 @@ _TYPES = {
     ConditionType.INDICATOR_HEALTHY: "The series of every objective are there and can be read.",
     ConditionType.CONTAINMENT_READY: "What is declared for containment could be carried out now.",
     ConditionType.VERIFICATION_FEASIBLE: "Enough is judged for every step to be proven within its time.",
+    ConditionType.QUARANTINE_READY: "A revision that is rolled back would be kept from coming back.",
     ConditionType.REACHABLE: "The metric source answers.",
     ConditionType.CONTAINED: "Something is in force that was shown to help.",
     ConditionType.HELD: "A step or giving back is called for and held; the message says why, and what ends that.",
@@ -73,6 +75,7 @@ class ConditionReason(StrEnum):
     TARGET_MISSING = "TargetMissing"
     POLICY_MISSING = "PolicyMissing"
     AUTOSCALER_UNFIT = "AutoscalerUnfit"
+    NOT_DENIED = "NotDenied"
     STEP_NOT_DECLARED = "StepNotDeclared"
     FREEZE_WINDOW = "FreezeWindow"
     FREEZE_UNREADABLE = "FreezeUnreadable"
@@ -112,6 +115,7 @@ _REASONS = {
     ConditionReason.TARGET_MISSING: "An object that the service names does not exist.",
     ConditionReason.POLICY_MISSING: "The service names a containment policy that does not exist.",
     ConditionReason.AUTOSCALER_UNFIT: "An autoscaler would not let human review be raised as far as asked.",
+    ConditionReason.NOT_DENIED: "An admission policy of the quarantine is missing, or does not deny.",
     ConditionReason.STEP_NOT_DECLARED: "The policy has a step for which the service declares nothing.",
     ConditionReason.FREEZE_WINDOW: "The policy says that nothing is to be changed at this time; the message says until when.",
     ConditionReason.FREEZE_UNREADABLE: "A freeze window of the policy cannot be read, so containments are held until it is corrected.",

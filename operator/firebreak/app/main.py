@@ -35,6 +35,7 @@ from firebreak.app.leading import Leading
 from firebreak.app.loop import Loop
 from firebreak.app.objectives import Objectives
 from firebreak.app.observe import Observer
+from firebreak.app.quarantine_guard import QuarantineGuard, guard_forever
 from firebreak.app.queue import Turns
 from firebreak.app.raising import Raiser
 from firebreak.app.rehearsal import Rehearsal
@@ -111,6 +112,8 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
     breaker_status = BreakerStatus(
         breaker=breaker, objects=objects, events=events, catalog=catalog, telemetry=telemetry
     )
+    quarantines = Quarantines(client, fence=lease.fence)
+    guard = QuarantineGuard(client=client, quarantines=quarantines, catalog=catalog, turns=turns, settings=settings)
     observer = Observer(
         catalog=catalog,
         cluster=cluster,
@@ -122,6 +125,7 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
         budgets=budgets,
         settings=settings,
         breaker=breaker,
+        guard=guard.of,
     )
     quarantines = Quarantines(client, fence=lease.fence)
     actuator = Actuator(cluster, quarantines, clock)
@@ -201,6 +205,7 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
                     name="history",
                 ),
                 group.create_task(_tell(source_status, endpoints, breaker_status, lease, clock), name="shared status"),
+                group.create_task(guard_forever(guard, telemetry, lease), name="quarantine guard"),
                 *(group.create_task(loop.work(), name=f"worker {n}") for n in range(settings.workers)),
             ]
             elector = group.create_task(lease.run(lease_stop), name="lease")

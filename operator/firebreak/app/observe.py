@@ -4,7 +4,7 @@ Asked by app/loop.py before each move. Of a service in good order it asks the cl
 an incident is open its targets are read live, since what is written next rests on what they hold.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -56,7 +56,7 @@ from firebreak.core.observations import Effect, Failed, InForce, Waiting, all_of
 from firebreak.core.ports import Cluster, KubeObject
 from firebreak.core.problems import Problem
 from firebreak.core.proof import Question, question
-from firebreak.core.quarantine import NEVER_DEPLOYED
+from firebreak.core.quarantine import NEVER_DEPLOYED, Guard
 from firebreak.core.requests import contain_is_asked
 from firebreak.core.revision import RevisionFacts
 from firebreak.core.situation import Hold, Situation
@@ -82,6 +82,8 @@ class Seen:
     budgets: Mapping[str, Budget]
     """By objective with detector BurnRate: how much of its error budget is left, once that was read."""
     awaits_effect: bool
+    guard: Guard | None = None
+    """Whether a bad revision would be kept out; None before that was looked at."""
 
     @property
     def incident(self) -> AIIncident | None:
@@ -120,7 +122,9 @@ class Observer:
         budgets: Budgets,
         settings: Settings,
         breaker: CircuitBreaker,
+        guard: Callable[[ServiceKey], Guard | None],
     ) -> None:
+        self._guard = guard
         self._catalog = catalog
         self._cluster = cluster
         self._client = client
@@ -201,6 +205,7 @@ class Observer:
             expected_delays=delays,
             clusterings=clusterings,
             budgets=self._left(measured),
+            guard=self._guard(key),
             awaits_effect=incident is not None and _awaits_effect(incident.status),
         )
 

@@ -165,6 +165,7 @@ class Reporter:
             budgets=seen.budgets,
             last_drill=last,
             drilled=drill_proof.in_words(seen.service, last, s.policy),
+            guard=seen.guard,
         )
         self._telemetry.observed(key, seen.situation.verdicts, seen.expected_delays)
         self._telemetry.covered(key, seen.situation.coverage)

@@ -27,6 +27,7 @@ from firebreak.core.detectors.burn_rate import Budget, budget_in_words, least_le
 from firebreak.core.feasibility import delay_in_words, is_for_tickets
 from firebreak.core.memory import Memory, kept
 from firebreak.core.problems import Problem
+from firebreak.core.quarantine import Guard, is_deniable
 from firebreak.core.revision import RevisionFacts
 from firebreak.core.situation import Hold
 from firebreak.core.steps import is_contained
@@ -60,6 +61,7 @@ def service_status(
     budgets: Mapping[str, Budget] | None = None,
     last_drill: LastDrill | None = None,
     drilled: str = "",
+    guard: Guard | None = None,
 ) -> AIServiceStatus:
     """Everything that is known of the service, on top of its last status.
 
@@ -81,7 +83,8 @@ def service_status(
         for o in service.spec.objectives
     )
     conditions = service.status.conditions
-    for condition in _conditions(service, verdicts, objectives, revision, problems, holds, not_proven, drilled):
+    said = _conditions(service, verdicts, objectives, revision, problems, holds, not_proven, drilled)
+    for condition in (*said, *_quarantine_ready(service, guard)):
         type_, status, reason, message = condition
         conditions = set_condition(
             conditions,
@@ -343,6 +346,23 @@ def _verification_feasible(objectives: tuple[Told, ...], problems: tuple[Problem
         return (type_, ConditionStatus.UNKNOWN, ConditionReason.EVIDENCE_MISSING, words)
     words = "; ".join(f"a breach of {o.name} is confirmed in about {o.expected_delay}" for o in objectives)
     return (type_, ConditionStatus.TRUE, ConditionReason.ENOUGH_EVIDENCE, words)
+
+
+def _quarantine_ready(service: AIService, guard: Guard | None) -> tuple[_Said, ...]:
+    """Like the one above a warning by itself: a quarantine fails open, so a rollback goes ahead without it."""
+    if service.spec.revision is None or guard is None:
+        return ()
+    type_ = ConditionType.QUARANTINE_READY
+    open_ = [f.name for f in service.spec.revision.fields if not is_deniable(f)]
+    if guard.is_in_force is None:
+        return ((type_, ConditionStatus.UNKNOWN, ConditionReason.EVIDENCE_MISSING, guard.because),)
+    if not guard.is_in_force:
+        words = f"{guard.because}; until helm upgrade has put it right a revision that was rolled back may come back"
+        return ((type_, ConditionStatus.FALSE, ConditionReason.NOT_DENIED, words),)
+    if open_:
+        words = f"{', '.join(open_)} of spec.revision.fields is at a place that no policy can deny: it may come back"
+        return ((type_, ConditionStatus.FALSE, ConditionReason.NOT_DENIED, words),)
+    return ((type_, ConditionStatus.TRUE, ConditionReason.READY, guard.because),)
 
 
 def _false(type_: ConditionType, wrong: Iterable[tuple[str, str]]) -> _Said:

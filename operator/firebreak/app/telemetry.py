@@ -212,6 +212,12 @@ class Telemetry:
             _SHORT,
         )
         self._leader = self._gauge("firebreak_leader", "1 on the replica that acts, 0 on the others.", ())
+        self._gaps = self._gauge(
+            "firebreak_quarantine_gaps",
+            "Admission policies and bindings of the quarantine that are missing, and quarantines that do not deny; above "
+            "0 a bad revision may come back.",
+            (),
+        )
         self._watch_restarts = self._counter(
             "firebreak_watch_restarts", "How often the watches died and were started again.", ()
         )
@@ -360,6 +366,10 @@ class Telemetry:
         if not is_leader:
             for service in tuple(self._objectives):
                 self.forgotten(service)
+
+    def quarantine_gaps(self, gaps: int) -> None:
+        """How much of what keeps bad revisions out is missing."""
+        self._gaps.set(gaps)
 
     def watch_incidents(self, open_incidents: Callable[[], Iterable[AIIncident]]) -> None:
         """Count open incidents whenever the metrics are read, from what is known then: right after a restart too."""

@@ -7,6 +7,7 @@ a value that is neither the bad nor the known-good one: that is a new revision, 
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from firebreak.api.v1alpha1 import AIIncident, AIService, Quarantine
 from firebreak.api.v1alpha1.aiservice import Revision, RevisionField
@@ -16,9 +17,19 @@ from firebreak.core.field_writes import value_of
 from firebreak.core.revision import Snapshot, digest_of
 
 _CONTAINER = re.compile(r"\.containers\[\?@\.name=='([^']+)'\]\.image$")
+_ENV = re.compile(r"\.containers\[\?@\.name=='([^']+)'\]\.env\[\?@\.name=='([^']+)'\]\.value$")
+_VOLUME = re.compile(r"\.volumes\[\?@\.name=='([^']+)'\]\.configMap\.name$")
 NEVER_DEPLOYED = "firebreak-drill"
 """The revision of a drill's quarantine: none that serves has this name."""
 _KEY = re.compile(r"^\$\.data(?:\.([A-Za-z_][A-Za-z0-9_-]*)|\['([^']+)'\])$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """Whether a bad revision would be kept from coming back, and why; `is_in_force` is None when nobody can tell."""
+
+    is_in_force: bool | None
+    because: str
 
 
 def quarantine_of(
@@ -66,16 +77,29 @@ def never_deployed(service: AIService, drill: str) -> QuarantineSpec | None:
 
 
 def _denied(field: RevisionField, value: str) -> DeniedField | None:
-    container, key = _CONTAINER.search(field.path), _KEY.search(field.path)
-    if not (container or key):
+    place = _place(field)
+    if not place:
         return None
-    return DeniedField(
-        name=field.name,
-        target=field.target,
-        container=container[1] if container and field.target.kind != "ConfigMap" else "",
-        key=(key[1] or key[2]) if key and field.target.kind == "ConfigMap" else "",
-        value=value,
-    )
+    return DeniedField.model_validate({"name": field.name, "target": field.target, "value": value} | place)
+
+
+def is_deniable(field: RevisionField) -> bool:
+    """Whether the chart's policies can deny a value there."""
+    return bool(_place(field))
+
+
+def _place(field: RevisionField) -> dict[str, str]:
+    """Where in its object a field is, as the chart's policies look for it; empty where they cannot."""
+    if field.target.kind == "ConfigMap":
+        key = _KEY.search(field.path)
+        return {"key": key[1] or key[2]} if key else {}
+    if found := _CONTAINER.search(field.path):
+        return {"container": found[1]}
+    if found := _ENV.search(field.path):
+        return {"container": found[1], "env": found[2]}
+    if found := _VOLUME.search(field.path):
+        return {"volume": found[1]}
+    return {}
 
 
 def _taken_out(declared: Revision, action: Action, good: Snapshot, history: tuple[Snapshot, ...]) -> Snapshot | None:

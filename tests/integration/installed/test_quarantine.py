@@ -139,6 +139,52 @@ def test_other_namespaces_are_not_concerned(quarantined: Kubectl, admin: Kubectl
     admin.must(admin.create(workload(BAD_IMAGE), prompt(BAD_PROMPT), dry_run=True))
 
 
+def settings(index: str, prompt: str) -> Manifest:
+    """A workload whose container has an environment value, and a volume that shows a ConfigMap."""
+    found = workload(GOOD_IMAGE)
+    spec = found["spec"]["template"]["spec"]
+    spec["containers"][1]["env"] = [{"name": "A", "value": "1"}, {"name": "INDEX", "value": index}]
+    spec["volumes"] = [{"name": "prompt", "configMap": {"name": prompt}}, {"name": "tmp", "emptyDir": {}}]
+    return found
+
+
+@pytest.mark.parametrize("field", ["env", "volume"])
+def test_an_environment_value_and_a_volume_s_configmap_are_kept_out(
+    kubectl: Kubectl, operator: Kubectl, field: str
+) -> None:
+    """Only the step into the bad value of that place; the probe tells whether it is in force."""
+    place = {"env": {"container": "server", "env": "INDEX"}, "volume": {"volume": "prompt"}}[field]
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "summarizer"}
+    spec = QUARANTINE["spec"] | {"denied": [{"name": field, "target": target, "value": "bad"} | place]}
+    bad, fixed = (("bad", "good"), ("new", "good")) if field == "env" else (("good", "bad"), ("good", "new"))
+    kubectl.must(kubectl.create(settings(*bad)))
+    operator.must(operator.create(QUARANTINE | {"spec": spec}))
+    until(lambda: not patch(operator, "deployment/summarizer", PROBE, dry_run=True).ok)
+    kubectl.must(kubectl.run("scale", "deployment/summarizer", "--replicas=1"))
+    kubectl.must(kubectl.apply(settings("good", "good")))
+
+    said = kubectl.apply(settings(*bad))
+    assert not said.ok
+    assert (
+        "this value of INDEX of container server" if field == "env" else "ConfigMap bad for volume prompt"
+    ) in said.text
+    kubectl.must(kubectl.apply(settings(*fixed)))
+
+
+def test_the_bad_image_with_another_prompt_passes_once_the_old_pair_is_lifted(
+    quarantined: Kubectl, operator: Kubectl
+) -> None:
+    """{image bad, prompt new} is another revision: its prompt is never denied, and its image no longer once that moved."""
+    operator.must(patch(operator, "deployment/summarizer", image_change(GOOD_IMAGE)))
+    operator.must(patch(operator, "configmap/summarizer-prompt", {"data": {"system.txt": GOOD_PROMPT}}))
+    assert not patch(quarantined, "deployment/summarizer", image_change(BAD_IMAGE)).ok
+    quarantined.must(quarantined.apply(prompt("Be inventive, and cite.")))
+    quarantined.must(
+        quarantined.run("delete", "quarantine", "it")
+    )  # as the operator does when a denied field has moved
+    until(lambda: patch(quarantined, "deployment/summarizer", image_change(BAD_IMAGE)).ok)
+
+
 def test_it_is_in_force_within_two_seconds(kubectl: Kubectl, operator: Kubectl, record_property: Any) -> None:
     """The rollback waits for the probe, so the delay is part of the time to contain."""
     kubectl.must(kubectl.create(workload(BAD_IMAGE)))

@@ -16,6 +16,7 @@ from firebreak.core.detectors.burn_rate import Budget, budget_left
 from firebreak.core.memory import Memory
 from firebreak.core.objectives import ObjectiveKey
 from firebreak.core.problems import Problem
+from firebreak.core.quarantine import Guard
 from firebreak.core.revision import RevisionFacts, Snapshot
 from firebreak.core.situation import Hold, PastContainment
 from firebreak.core.verdict import Finding, Tier, Verdict, VerdictReason
@@ -105,6 +106,7 @@ def told(
     expected_delays: Mapping[str, timedelta | None] | None = None,
     memory: Memory | None = None,
     budgets: Mapping[str, Budget] | None = None,
+    guard: Guard | None = None,
 ) -> AIServiceStatus:
     return service_status(
         service,
@@ -118,6 +120,7 @@ def told(
         not_proven=not_proven,
         expected_delays=expected_delays,
         budgets=budgets,
+        guard=guard,
     )
 
 
@@ -421,3 +424,26 @@ def test_what_is_remembered_is_written_at_once_and_once() -> None:
     assert worth_writing(old, new, NOW, NOW + timedelta(seconds=1))
     held = AIServiceStatus.model_validate(new.dump())
     assert not worth_writing(held, new, NOW, NOW + timedelta(seconds=1))
+
+
+@pytest.mark.parametrize(
+    ("guard", "said"),
+    [
+        (Guard(is_in_force=True, because="the policies are there"), ("True", "Ready")),
+        (Guard(is_in_force=False, because="ValidatingAdmissionPolicy x does not exist"), ("False", "NotDenied")),
+        (Guard(is_in_force=None, because="cannot be read"), ("Unknown", "EvidenceMissing")),
+    ],
+)
+def test_a_quarantine_that_would_not_deny_is_told_and_stops_nothing(guard: Guard, said: tuple[str, str]) -> None:
+    """It fails open, so it is a condition of its own, and the service is ready all the same."""
+    status = told(a_service(), a_verdict(), guard=guard)
+    found = condition(status, ConditionType.QUARANTINE_READY)
+    assert (found.status, found.reason) == said
+    assert guard.because in found.message
+    assert condition(status, ConditionType.READY).status == "True"
+    assert condition(status, ConditionType.CONTAINMENT_READY).status == "True"
+
+
+def test_nothing_is_said_of_the_quarantine_before_it_was_looked_at() -> None:
+    """A replica that has just begun to lead guesses nothing."""
+    assert not [c for c in told(a_service(), a_verdict()).conditions if c.type == ConditionType.QUARANTINE_READY]

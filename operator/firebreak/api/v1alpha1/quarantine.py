@@ -19,8 +19,12 @@ class DeniedField(ApiModel):
         "json_schema_extra": cel(
             (
                 "self.target.kind == 'ConfigMap' ? (has(self.key) && self.key != '') "
-                ": (has(self.container) && self.container != '')",
-                "a ConfigMap needs key, a workload needs container",
+                ": ((has(self.container) && self.container != '') != (has(self.volume) && self.volume != ''))",
+                "a ConfigMap needs key, a workload needs container or volume",
+            ),
+            (
+                "!has(self.env) || self.env == '' || (has(self.container) && self.container != '')",
+                "env needs container: in which one is it set?",
             ),
         )
     }
@@ -30,7 +34,11 @@ class DeniedField(ApiModel):
     target: TargetRef
     """The object."""
     container: Annotated[str, Field(max_length=63)] = ""
-    """Of a workload: the container whose image is denied."""
+    """Of a workload: the container whose image is denied, or the value of one of its environment variables."""
+    env: Annotated[str, Field(max_length=253)] = ""
+    """Of a workload's container: the environment variable whose value is denied; without it its image is."""
+    volume: Annotated[str, Field(max_length=63)] = ""
+    """Of a workload: the volume whose ConfigMap is denied, by its name."""
     key: Annotated[str, Field(max_length=253)] = ""
     """Of a ConfigMap: the key of data whose value is denied."""
     value: Annotated[str, Field(max_length=262144)]

@@ -12,6 +12,7 @@ from typing import assert_never
 import structlog
 
 from firebreak.adapters.kube.client import ClusterDenied
+from firebreak.adapters.kube.restoring import Restoring
 from firebreak.api.v1alpha1 import AIIncident, AIService, Quarantine
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatus, FieldWrite
 from firebreak.api.v1alpha1.model import API_VERSION
@@ -61,8 +62,9 @@ class Context:
 class Actuator:
     """Carries out what the record says."""
 
-    def __init__(self, cluster: Cluster, quarantines: QuarantineGate, clock: Clock) -> None:
+    def __init__(self, cluster: Cluster, quarantines: QuarantineGate, restoring: Restoring, clock: Clock) -> None:
         self._cluster = cluster
+        self._restoring = restoring
         self._quarantines = quarantines
         self._clock = clock
         self._not_denying_since: dict[ObjectKey, float] = {}
@@ -91,13 +93,21 @@ class Actuator:
 
     async def disown(self, incident: AIIncident) -> None:
         """At the end: whatever stays as Firebreak wrote it is nobody's, so that a later apply conflicts with no one."""
-        for target in dict.fromkeys(w.target for a in incident.status.actions for w in a.writes):
+        written = [w.target for a in incident.status.actions for w in a.writes]
+        restored = [
+            TargetRef(api_version="v1", kind="ConfigMap", name=name)
+            for a in incident.status.actions
+            for name in a.restores
+        ]
+        for target in dict.fromkeys((*written, *restored)):
             await self._cluster.disown(target_key(incident.metadata.namespace, target))
 
     async def _apply(
         self, incident: AIIncident, status: AIIncidentStatus, action: Action, context: Context
     ) -> AIIncidentStatus:
         if action.kind is ActionKind.ROLL_BACK and action.phase is ActionPhase.INTENDED:
+            if refused := await self._restore(incident, action, context):
+                return self._blocked(status, action, refused)
             status, ready = await self._quarantine(incident, status, action, context)
             if not ready:
                 return status
@@ -123,9 +133,8 @@ class Actuator:
                     waits = action.model_copy(update={"writes": tuple(writes), "message": message[:1024]})
                     return with_action(status, waits)
                 case Changed() | Unmatched() | Missing() | Refused():
-                    message = f"{write.target.kind} {write.target.name} {write.path}: {in_words(result)}"[:1024]
-                    held_up = blocked(action.model_copy(update={"writes": tuple(writes)}), message)
-                    return with_entry(with_action(status, held_up), Reason.WRITE_BLOCKED, message, self._clock.now())
+                    message = f"{write.target.kind} {write.target.name} {write.path}: {in_words(result)}"
+                    return self._blocked(status, action.model_copy(update={"writes": tuple(writes)}), message)
                 case _:
                     assert_never(result)
         self._refused_since.pop(_refusal(incident, action), None)
@@ -140,6 +149,23 @@ class Actuator:
             return True
         del self._refused_since[_refusal(incident, action)]
         return False
+
+    def _blocked(self, status: AIIncidentStatus, action: Action, message: str) -> AIIncidentStatus:
+        held_up = blocked(action, message)
+        return with_entry(with_action(status, held_up), Reason.WRITE_BLOCKED, message[:1024], self._clock.now())
+
+    async def _restore(self, incident: AIIncident, action: Action, context: Context) -> str:
+        """Make again what the pods need and the record names; what stands in the way, in words."""
+        good = next((s for s in context.history if s.name == action.subject), None)
+        kept = {f.name: f for f in good.follow} if good else {}
+        for name in action.restores:
+            if name not in kept:
+                return f"ConfigMap {name} cannot be made again: the snapshot of {action.subject} no longer holds it"
+            refused = await self._restoring.restore(incident.metadata.namespace, kept[name], incident.metadata.name)
+            if refused is not None:
+                return f"ConfigMap {name} cannot be made again: {in_words(refused)}"
+            log.info("configmap_restored", action=action.id, name=name)
+        return ""
 
     def _applied(self, status: AIIncidentStatus, action: Action) -> AIIncidentStatus:
         done = action.model_copy(update={"phase": ActionPhase.APPLIED, "applied_at": self._clock.now(), "message": ""})

@@ -17,6 +17,7 @@ from firebreak.adapters.kube.events import Events
 from firebreak.adapters.kube.lease import Lease, LeaseSettings
 from firebreak.adapters.kube.objects import FirebreakObjects
 from firebreak.adapters.kube.quarantines import Quarantines
+from firebreak.adapters.kube.restoring import Restoring
 from firebreak.adapters.kube.snapshots import Snapshots
 from firebreak.app import logs
 from firebreak.app.actuator import Actuator
@@ -98,8 +99,8 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
     budgets = Budgets(sampler=sampler, source=metrics, turns=turns)
     objects = FirebreakObjects(client, fence=lease.fence)
     source_status = SourceStatus(objects, catalog)
-    revisions = Revisions(Snapshots(client, fence=lease.fence), catalog)
     cluster = TimedCluster(KubeCluster(client, fence=lease.fence), telemetry, clock)
+    revisions = Revisions(Snapshots(client, fence=lease.fence), catalog, cluster.read)
     events = Events(client, now=clock.now, identity=settings.identity)
     reporter = Reporter(events=events, objects=objects, catalog=catalog, telemetry=telemetry, clock=clock)
     breaker = CircuitBreaker(
@@ -127,8 +128,7 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
         breaker=breaker,
         guard=guard.of,
     )
-    quarantines = Quarantines(client, fence=lease.fence)
-    actuator = Actuator(cluster, quarantines, clock)
+    actuator = Actuator(cluster, quarantines, Restoring(client, fence=lease.fence), clock)
     raiser = Raiser(
         catalog=catalog,
         cluster=cluster,

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from firebreak.adapters.kube.client import ClusterDenied, KubeClient
+from firebreak.adapters.kube.existence import exists
 from firebreak.adapters.kube.kinds import ENDPOINT_SLICE
 from firebreak.adapters.kube.observers import effect_of, fallback_ready, reloaded, rollout
 from firebreak.api.v1alpha1 import (
@@ -24,12 +25,13 @@ from firebreak.api.v1alpha1.aiservice import (
     DetectorKind,
     Fallback,
     Objective,
+    Revision,
     Route,
     workload_target,
 )
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatus, Phase
 from firebreak.api.v1alpha1.policy import ActionKind, ContainmentPolicySpec
-from firebreak.api.v1alpha1.references import PolicyKind, PolicyRef
+from firebreak.api.v1alpha1.references import PolicyKind, PolicyRef, TargetRef
 from firebreak.app.breaker import CircuitBreaker
 from firebreak.app.budgets import Budgets
 from firebreak.app.catalog import Catalog, Invalid, target_key
@@ -45,6 +47,7 @@ from firebreak.core.clustering_in_force import adopted, is_clustered, unmeasured
 from firebreak.core.commands import Reason
 from firebreak.core.decide import is_share_awaited
 from firebreak.core.declaration import problems_of
+from firebreak.core.dependencies import Missing, dependencies_of, missing_of, template_of
 from firebreak.core.detectors.burn_rate import Budget
 from firebreak.core.drift import drift_of, is_drifted, is_watched
 from firebreak.core.feasibility import infeasible_steps
@@ -53,7 +56,7 @@ from firebreak.core.freeze import problems_of_freeze
 from firebreak.core.memory import remembered
 from firebreak.core.objectives import ObjectiveKey, ServiceKey
 from firebreak.core.observations import Effect, Failed, InForce, Waiting, all_of
-from firebreak.core.ports import Cluster, KubeObject
+from firebreak.core.ports import Cluster, KubeObject, ObjectKey
 from firebreak.core.problems import Problem
 from firebreak.core.proof import Question, question
 from firebreak.core.quarantine import NEVER_DEPLOYED, Guard
@@ -178,6 +181,7 @@ class Observer:
             drifts=await self._drifts(service, incident) if incident else {},
             rollout=self._rollout(service) if incident or not _is_proven(revision) else None,
             fallbacks=await self._fallbacks(service, incident) if incident else {},
+            missing=await self._missing(service, incident, revision) if incident else (),
             # And as it is now, after all that was waited for: what forbids at either moment forbids.
             holds=tuple(dict.fromkeys((*holds, *self._holds(service, key)))),
             breaker=self._breaker.hold(incident),
@@ -420,6 +424,23 @@ class Observer:
             workload = await self._cluster.read(target_key(namespace, workload_target(fallback.readiness.workload)))
         return fallback_ready(fallback, backend=backend, routes=routes, slices=slices.items, workload=workload)
 
+    async def _missing(self, service: AIService, incident: AIIncident, revision: RevisionFacts) -> tuple[Missing, ...]:
+        """What the pods of a rollback would lack; looked for only while one may still be the next step."""
+        good, declared = revision.known_good, service.spec.revision
+        is_taken = any(a.kind is ActionKind.ROLL_BACK for a in incident.status.actions)
+        if good is None or declared is None or is_taken or under_way(incident.status):
+            return ()
+        namespace = service.metadata.namespace
+        found: list[Missing] = []
+        for target in dict.fromkeys(t for _, t in service.spec.targets() if t in _workloads(declared)):
+            live = self._catalog.target(target_key(namespace, target))
+            if live is None:
+                continue
+            needed = dependencies_of(template_of(live, declared, good.values))
+            there = {d: await exists(self._client, ObjectKey("v1", d.kind, namespace, d.name)) for d in needed}
+            found += missing_of(live, declared, good, there)
+        return tuple(found)
+
     def _holds(self, service: AIService, key: ServiceKey) -> tuple[Hold, ...]:
         holds = []
         if service.spec.suspend:
@@ -440,6 +461,12 @@ def _words(ref: PolicyRef) -> str:
 
 def _is_proven(facts: RevisionFacts) -> bool:
     return facts.current is not None and facts.current.known_good_since is not None
+
+
+def _workloads(declared: Revision) -> set[TargetRef]:
+    """What a rollback starts anew."""
+    written = {f.target for f in declared.fields if f.target.kind == "Deployment"}
+    return written | {workload_target(f.reload) for f in declared.fields if f.reload}
 
 
 def _objective(key: ServiceKey, name: str) -> ObjectiveKey:

@@ -4,19 +4,25 @@ Asked in each turn of app/loop.py. A snapshot is written when a revision is firs
 in steady state nothing is written. A long prompt lives here and never in a status.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+import structlog
+
+from firebreak.adapters.kube.client import ClusterDenied
+from firebreak.adapters.kube.kinds import CONFIG_MAP
 from firebreak.adapters.kube.snapshots import ROLLBACKABLE, Snapshots
 from firebreak.api.v1alpha1 import AIService
-from firebreak.api.v1alpha1.aiservice import Revision
+from firebreak.api.v1alpha1.aiservice import Revision, workload_target
 from firebreak.app.catalog import Catalog, target_key
+from firebreak.core.dependencies import followed
 from firebreak.core.field_paths import FieldPath, PathError, find
 from firebreak.core.objectives import ServiceKey
-from firebreak.core.ports import ABSENT, KubeObject, Unmatched
+from firebreak.core.ports import ABSENT, KubeObject, ObjectKey, Unmatched
 from firebreak.core.revision import (
+    Followed,
     RevisionFacts,
     Snapshot,
     Values,
@@ -28,6 +34,12 @@ from firebreak.core.revision import (
     surplus,
 )
 
+Read = Callable[[ObjectKey], Awaitable[KubeObject | None]]
+_FOLLOWED_BYTES = 512 * 1024
+"""Well below what etcd takes of one object; ConfigMaps beyond it are not kept."""
+
+log = structlog.get_logger()
+
 
 class Unreadable(Exception):
     """The revision's fields cannot be read as declared; the message says what to change."""
@@ -36,7 +48,8 @@ class Unreadable(Exception):
 class Revisions:
     """The snapshots of every service, read once and then kept in step."""
 
-    def __init__(self, snapshots: Snapshots, catalog: Catalog) -> None:
+    def __init__(self, snapshots: Snapshots, catalog: Catalog, read: Read) -> None:
+        self._read_live = read
         self._snapshots = snapshots
         self._catalog = catalog
         self._held: dict[ServiceKey, tuple[Snapshot, ...]] | None = None
@@ -92,6 +105,7 @@ class Revisions:
                     values=values,
                     first_seen=min(changed_at or now, now) if history else now,
                     rollbackable=rollbackable,
+                    follow=await self._follow(key, declared),
                 )
                 history = await self._keep(key, history, current, declared, known_good)
             else:
@@ -140,6 +154,29 @@ class Revisions:
         held = await self.history(key)
         self._remember(key, tuple(marked if s.digest == snapshot.digest else s for s in held))
         return marked
+
+    async def _follow(self, key: ServiceKey, declared: Revision) -> tuple[Followed, ...]:
+        """The ConfigMaps that the revision's workloads name now, since those with a hash in their name get pruned."""
+        targets = {f.target for f in declared.fields if f.target.kind == "Deployment"}
+        targets |= {workload_target(f.reload) for f in declared.fields if f.reload}
+        live = [self._catalog.target(target_key(key.namespace, t)) for t in sorted(targets, key=str)]
+        kept: list[Followed] = []
+        size = 0
+        for name in followed((w for w in live if w is not None), declared):
+            try:
+                raw = await self._read_live(CONFIG_MAP.key(key.namespace, name))
+            except ClusterDenied as error:
+                log.warning("configmap_not_followed", name=name, error=str(error))
+                continue
+            if raw is None:
+                continue
+            held = Followed(name=name, data=raw.get("data") or {}, binary_data=raw.get("binaryData") or {})
+            size += sum(len(k) + len(v.encode()) for part in (held.data, held.binary_data) for k, v in part.items())
+            if size > _FOLLOWED_BYTES:
+                log.warning("configmap_not_followed", name=name, error="it is too large to be kept")
+                break
+            kept.append(held)
+        return tuple(kept)
 
     def _since(self, service: AIService, current: Snapshot, changed_at: datetime | None, now: datetime) -> datetime:
         """Since when it serves: what the status remembers, else when its fields were last written, else now."""

@@ -42,6 +42,8 @@ class Reason(StrEnum):
     CHANGE_AFTER_ONSET = "ChangeAfterOnset"  # RollBack skipped: it was bad before the revision changed
     NOT_WORSE = "NotWorseThanKnownGood"  # RollBack skipped: the known-good revision was as bad before the change
     WORSE_TOGETHER = "WorseTogether"  # RollBack skipped: the known-good revision is as bad at the same time
+    DEPENDENCY_MISSING = "DependencyMissing"  # RollBack skipped: its pods could not start
+    RESTORED = "Restored"  # a ConfigMap that the known-good template names was made again
     NOT_ROLLBACKABLE = "NotRollbackable"  # RollBack skipped: a target says it must not be rolled back
     ROLLED_BACK_ALREADY = "RolledBackAlready"  # RollBack skipped: at most one per incident
     FALLBACK_NOT_READY = "FallbackNotReady"  # SwitchTraffic skipped: it could not serve

@@ -173,5 +173,6 @@ def _action(
         because=planned.because[:1024],
         subject=planned.subject,
         writes=planned.writes if isinstance(planned, ladder.Plan) else (),
+        restores=planned.restores if isinstance(planned, ladder.Plan) else (),
         intended_at=now,
     )

@@ -26,6 +26,8 @@ class Plan:
     subject: str
     writes: tuple[FieldWrite, ...]
     because: str
+    restores: tuple[str, ...] = ()
+    """The ConfigMaps that are made again first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +127,20 @@ def _plan_roll_back(s: Situation, status: AIIncidentStatus) -> Planned:
     found = attribution(s.revision, status.onset, max(steps, default=timedelta()), breached, s.comparisons)
     if isinstance(found, NotAttributed):
         return CannotHelp(reason=found.reason, because=found.because)
-    return Plan(subject=found.known_good.name, writes=roll_back(s, found.known_good), because=found.because)
+    lost = [m for m in s.missing if not m.is_restorable]
+    if lost:
+        names = "; ".join(f"{m.dependency}, which Deployment {m.workload} names, does not exist" for m in lost)
+        return CannotHelp(
+            reason=Reason.DEPENDENCY_MISSING,
+            because=f"the pods of {found.known_good.name} could not start: {names}",
+            subject=found.known_good.name,
+        )
+    return Plan(
+        subject=found.known_good.name,
+        writes=roll_back(s, found.known_good),
+        because=found.because,
+        restores=tuple(dict.fromkeys(m.dependency.name for m in s.missing)),
+    )
 
 
 def choose(fallbacks: tuple[Fallback, ...], choice: FallbackChoice) -> Fallback | None:

@@ -20,6 +20,15 @@ Values = Mapping[str, str | int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """A ConfigMap that the revision's workloads named when it was first seen, as it was then."""
+
+    name: str
+    data: Mapping[str, str] = field(default_factory=dict)
+    binary_data: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """One revision that has served: its values, and what is known of it."""
 
@@ -29,6 +38,7 @@ class Snapshot:
     first_seen: datetime
     known_good_since: datetime | None = None
     rollbackable: bool = True
+    follow: tuple[Followed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

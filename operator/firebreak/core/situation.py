@@ -15,6 +15,7 @@ from firebreak.api.v1alpha1.references import TargetRef
 from firebreak.core.commands import Reason
 from firebreak.core.comparison import Comparison
 from firebreak.core.coverage import Coverage
+from firebreak.core.dependencies import Missing
 from firebreak.core.objectives import ServiceKey
 from firebreak.core.observations import Effect
 from firebreak.core.ports import KubeObject
@@ -72,6 +73,8 @@ class Situation:
     """While something is to be proven: whether the workloads of the revision run what they are declared to."""
     fallbacks: Mapping[str, Effect] = field(default_factory=dict)
     """By fallback: whether it could serve now."""
+    missing: tuple[Missing, ...] = ()
+    """What the pods of a rollback to the known-good revision would lack."""
     holds: tuple[Hold, ...] = ()
     breaker: Hold | None = None
     """What the installation's circuit breaker holds; people are asked about it once, not by each incident."""

@@ -118,6 +118,7 @@ class KubeClient:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
         deadline_seconds: float = READ_TIMEOUT,
     ) -> Answer:
         """Ask once; raises ClusterUnavailable when there is no answer in time, and on 401, 429 and 5xx.
@@ -132,7 +133,7 @@ class KubeClient:
                     method,
                     path,
                     query_params=list((query or {}).items()),
-                    header_params={"Accept": "application/json", "Content-Type": content_type},
+                    header_params={"Accept": accept, "Content-Type": content_type},
                     auth_settings=["BearerToken"],
                 )
                 data = None if body is None else encoded(body)

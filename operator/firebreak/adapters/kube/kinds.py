@@ -49,6 +49,7 @@ LEASE = Kind(api_version="coordination.k8s.io/v1", kind="Lease", plural="leases"
 NAMESPACE = Kind(api_version="v1", kind="Namespace", plural="namespaces", namespaced=False)
 RESOURCE_QUOTA = Kind(api_version="v1", kind="ResourceQuota", plural="resourcequotas")
 SCALED_OBJECT = Kind(api_version="keda.sh/v1alpha1", kind="ScaledObject", plural="scaledobjects")
+PERSISTENT_VOLUME_CLAIM = Kind(api_version="v1", kind="PersistentVolumeClaim", plural="persistentvolumeclaims")
 SECRET = Kind(api_version="v1", kind="Secret", plural="secrets")
 SERVICE = Kind(api_version="v1", kind="Service", plural="services")
 
@@ -64,7 +65,16 @@ _ALL = {
     (kind.api_version, kind.kind): kind
     for kind in (
         *(CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, EVENT, HTTP_ROUTE),
-        *(HORIZONTAL_POD_AUTOSCALER, LEASE, NAMESPACE, RESOURCE_QUOTA, SCALED_OBJECT, SECRET, SERVICE),
+        *(
+            HORIZONTAL_POD_AUTOSCALER,
+            LEASE,
+            NAMESPACE,
+            PERSISTENT_VOLUME_CLAIM,
+            RESOURCE_QUOTA,
+            SCALED_OBJECT,
+            SECRET,
+            SERVICE,
+        ),
         *FIREBREAK.values(),
     )
 }

@@ -17,7 +17,7 @@ from firebreak.adapters.kube.kinds import CONTROLLER_REVISION, path_of
 from firebreak.adapters.kube.objects import create, delete
 from firebreak.core.objectives import ServiceKey
 from firebreak.core.ports import KubeObject, ObjectKey, Refused
-from firebreak.core.revision import Snapshot
+from firebreak.core.revision import Followed, Snapshot
 
 SERVICE_LABEL = "firebreak.dev/service"
 NAME = "firebreak.dev/revision"
@@ -75,7 +75,8 @@ class Snapshots:
                 },
                 # Required, and what `kubectl get controllerrevisions` sorts by.
                 "revision": int(snapshot.first_seen.timestamp()),
-                "data": {"fields": dict(snapshot.values)},
+                "data": {"fields": dict(snapshot.values)}
+                | ({"follow": {f.name: _followed(f) for f in snapshot.follow}} if snapshot.follow else {}),
             },
         )
         return made if isinstance(made, Refused) else None
@@ -129,7 +130,15 @@ def _read(item: KubeObject) -> Snapshot:
         first_seen=datetime.fromisoformat(first_seen),
         known_good_since=datetime.fromisoformat(since) if since else None,
         rollbackable=annotations.get(ROLLBACKABLE) != "false",
+        follow=tuple(
+            Followed(name=name, data=held.get("data") or {}, binary_data=held.get("binaryData") or {})
+            for name, held in (item["data"].get("follow") or {}).items()
+        ),
     )
+
+
+def _followed(kept: Followed) -> Mapping[str, Any]:
+    return {"data": dict(kept.data), "binaryData": dict(kept.binary_data)}
 
 
 def _single(value: object) -> str | int:

@@ -18,6 +18,7 @@ from firebreak.api.v1alpha1.model import (
     Condition,
     Crd,
     Name,
+    ObjectName,
     Resource,
     Text,
     Time,
@@ -175,6 +176,8 @@ class Action(ApiModel):
     """The revision, fallback or feature that it is about."""
     writes: Annotated[tuple[FieldWrite, ...], Field(max_length=32)] = ()
     """What it sets."""
+    restores: Annotated[tuple[ObjectName, ...], Field(max_length=32)] = ()
+    """Of a RollBack: the ConfigMaps that it makes again from the snapshot, since the known-good template names them."""
     intended_at: Time
     """When the intent was recorded."""
     applied_at: Time | None = None

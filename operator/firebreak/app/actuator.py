@@ -62,7 +62,9 @@ class Context:
 class Actuator:
     """Carries out what the record says."""
 
-    def __init__(self, cluster: Cluster, quarantines: QuarantineGate, restoring: Restoring, clock: Clock) -> None:
+    def __init__(
+        self, cluster: Cluster, quarantines: QuarantineGate, clock: Clock, restoring: Restoring | None = None
+    ) -> None:
         self._cluster = cluster
         self._restoring = restoring
         self._quarantines = quarantines
@@ -159,7 +161,7 @@ class Actuator:
         good = next((s for s in context.history if s.name == action.subject), None)
         kept = {f.name: f for f in good.follow} if good else {}
         for name in action.restores:
-            if name not in kept:
+            if self._restoring is None or name not in kept:
                 return f"ConfigMap {name} cannot be made again: the snapshot of {action.subject} no longer holds it"
             refused = await self._restoring.restore(incident.metadata.namespace, kept[name], incident.metadata.name)
             if refused is not None:

@@ -99,8 +99,9 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
     budgets = Budgets(sampler=sampler, source=metrics, turns=turns)
     objects = FirebreakObjects(client, fence=lease.fence)
     source_status = SourceStatus(objects, catalog)
-    cluster = TimedCluster(KubeCluster(client, fence=lease.fence), telemetry, clock)
-    revisions = Revisions(Snapshots(client, fence=lease.fence), catalog, cluster.read)
+    own = KubeCluster(client, fence=lease.fence)
+    revisions = Revisions(Snapshots(client, fence=lease.fence), catalog, own.read)
+    cluster = TimedCluster(own, telemetry, clock)
     events = Events(client, now=clock.now, identity=settings.identity)
     reporter = Reporter(events=events, objects=objects, catalog=catalog, telemetry=telemetry, clock=clock)
     breaker = CircuitBreaker(
@@ -128,7 +129,7 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
         breaker=breaker,
         guard=guard.of,
     )
-    actuator = Actuator(cluster, quarantines, Restoring(client, fence=lease.fence), clock)
+    actuator = Actuator(cluster, quarantines, clock, Restoring(client, fence=lease.fence))
     raiser = Raiser(
         catalog=catalog,
         cluster=cluster,

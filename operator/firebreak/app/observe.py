@@ -58,7 +58,7 @@ from firebreak.core.objectives import ObjectiveKey, ServiceKey
 from firebreak.core.observations import Effect, Failed, InForce, Waiting, all_of
 from firebreak.core.ports import Cluster, KubeObject, ObjectKey
 from firebreak.core.problems import Problem
-from firebreak.core.proof import Question, question
+from firebreak.core.proof import Question, active, question
 from firebreak.core.quarantine import NEVER_DEPLOYED, Guard
 from firebreak.core.requests import contain_is_asked
 from firebreak.core.revision import RevisionFacts
@@ -125,7 +125,7 @@ class Observer:
         budgets: Budgets,
         settings: Settings,
         breaker: CircuitBreaker,
-        guard: Callable[[ServiceKey], Guard | None],
+        guard: Callable[[ServiceKey], Guard | None] = lambda _: None,
     ) -> None:
         self._guard = guard
         self._catalog = catalog
@@ -162,6 +162,7 @@ class Observer:
         verdicts = {o.objective: self._sampler.verdict(o, now) for o in measured}
         clusterings = self._clustering(service, incident, measured)
         asked = question(incident.status) if incident else self._still(key, verdicts, memory.last_resolved)
+        fallbacks = await self._fallbacks(service, incident) if incident else {}
         base = Situation(
             service=key,
             spec=service.spec,
@@ -177,10 +178,10 @@ class Observer:
             unmeasured=unmeasured(clusterings),
             exposed=self._exposed(service, key, asked),
             objects={t: self._catalog.target(target_key(key.namespace, t)) for _, t in service.spec.targets()},
-            effects=await self._effects(service, incident) if incident else {},
+            effects=await self._effects(service, incident, fallbacks) if incident else {},
             drifts=await self._drifts(service, incident) if incident else {},
             rollout=self._rollout(service) if incident or not _is_proven(revision) else None,
-            fallbacks=await self._fallbacks(service, incident) if incident else {},
+            fallbacks=fallbacks,
             missing=await self._missing(service, incident, revision) if incident else (),
             # And as it is now, after all that was waited for: what forbids at either moment forbids.
             holds=tuple(dict.fromkeys((*holds, *self._holds(service, key)))),
@@ -323,10 +324,12 @@ class Observer:
             if o.target is not None
         }
 
-    async def _effects(self, service: AIService, incident: AIIncident) -> Mapping[str, Effect]:
+    async def _effects(
+        self, service: AIService, incident: AIIncident, fallbacks: Mapping[str, Effect]
+    ) -> Mapping[str, Effect]:
         """Of every action whose effect is awaited."""
         return {
-            a.id: await self.effect(service, a)
+            a.id: await self.effect(service, a, fallbacks)
             for a in incident.status.actions
             if a.phase is ActionPhase.APPLIED
             or is_drifted(a)
@@ -346,8 +349,8 @@ class Observer:
         found = {a.id: drift_of(a, live, history) for a in watched}
         return {name: words for name, words in found.items() if words}
 
-    async def effect(self, service: AIService, action: Action) -> Effect:
-        """Whether what an action wants to stand is in force, by what is known of its targets."""
+    async def effect(self, service: AIService, action: Action, fallbacks: Mapping[str, Effect] | None = None) -> Effect:
+        """Whether what an action wants to stand is in force, by what is known of its targets and fallbacks."""
         namespace = service.metadata.namespace
         history = await self._revisions.history(ServiceKey(namespace, service.metadata.name))
         wanted, live = [], {}
@@ -361,7 +364,10 @@ class Observer:
                 wanted.append((write.target, write.path, desired))
         effects = [effect_of(wanted, live)]
         if action.kind is ActionKind.SWITCH_TRAFFIC and not action.given_back:
-            effects.append(self._traffic_moved(service, action))
+            if (ready := (fallbacks or {}).get(action.subject)) is not None:
+                effects.append(ready)
+            if action.share >= 100:
+                effects.append(self._traffic_moved(service, action))
         if action.kind is ActionKind.ROLL_BACK:
             effects.append(self._rollout(service))
         return all_of(tuple(effects))
@@ -393,12 +399,15 @@ class Observer:
         return InForce(because="traffic was seen to have left the primary")
 
     async def _fallbacks(self, service: AIService, incident: AIIncident) -> Mapping[str, Effect]:
-        """Whether each fallback could serve now; asked only while a step may still want one."""
+        """Whether the fallback that has traffic serves, else each that a step may still want."""
         status = incident.status
+        if (switch := active(status, ActionKind.SWITCH_TRAFFIC)) is not None:
+            return await self._readiness(service, switch.subject)
         is_settled = under_way(status) or (is_contained(status) and not contain_is_asked(incident))
         return {} if is_settled else await self._readiness(service)
 
-    async def _readiness(self, service: AIService) -> Mapping[str, Effect]:
+    async def _readiness(self, service: AIService, name: str = "") -> Mapping[str, Effect]:
+        """Of all fallbacks, or of the one with this name."""
         if service.spec.traffic is None:
             return {}
         namespace = service.metadata.namespace
@@ -406,7 +415,7 @@ class Observer:
             (r, self._catalog.target(target_key(namespace, route_target(r)))) for r in service.spec.traffic.routes
         ]
         found: dict[str, Effect] = {}
-        for fallback in service.spec.fallbacks:
+        for fallback in (f for f in service.spec.fallbacks if not name or f.name == name):
             try:
                 found[fallback.name] = await self._fallback(namespace, fallback, routes)
             except ClusterDenied as error:

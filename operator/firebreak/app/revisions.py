@@ -48,7 +48,7 @@ class Unreadable(Exception):
 class Revisions:
     """The snapshots of every service, read once and then kept in step."""
 
-    def __init__(self, snapshots: Snapshots, catalog: Catalog, read: Read) -> None:
+    def __init__(self, snapshots: Snapshots, catalog: Catalog, read: Read | None = None) -> None:
         self._read_live = read
         self._snapshots = snapshots
         self._catalog = catalog
@@ -163,6 +163,8 @@ class Revisions:
         kept: list[Followed] = []
         size = 0
         for name in followed((w for w in live if w is not None), declared):
+            if self._read_live is None:
+                break
             try:
                 raw = await self._read_live(CONFIG_MAP.key(key.namespace, name))
             except ClusterDenied as error:

@@ -54,6 +54,8 @@ class Reason(StrEnum):
     IN_FORCE = "InForce"  # the effect of a step was seen
     DRIFTED = "Drifted"  # someone else has changed what was in force; it is left as it is
     NOT_IN_FORCE = "NotInForce"  # the effect of a step was not seen in time
+    SHARE_TAKEN = "ShareTaken"  # the share before is in force and the fallback ready: the next one follows
+    BOTH_LEGS_BAD = "BothLegsBad"  # the primary answers badly, and the fallback cannot serve
     TRAFFIC_MOVED = "TrafficMoved"  # contained: the failing answers reach nobody
     OBJECTIVE_RECOVERED = "ObjectiveRecovered"  # contained: fresh evidence says so
     RECOVERED_BY_ITSELF = "RecoveredByItself"  # over without any containment
@@ -199,6 +201,17 @@ class SeeDrift:
     """Someone else has changed what was in force; it is not written again."""
 
     action_id: str
+    reason: Reason
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeShare:
+    """The next share of a SwitchTraffic that is taken step by step."""
+
+    action_id: str
+    writes: tuple[FieldWrite, ...]
+    share: int
     reason: Reason
     because: str
 
@@ -352,6 +365,7 @@ Command: TypeAlias = (
     | SkipStep
     | SeeInForce
     | SeeDrift
+    | TakeShare
     | Judge
     | Retarget
     | SeeGivenBack

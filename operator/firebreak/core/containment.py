@@ -32,6 +32,8 @@ def advance(s: Situation, incident: AIIncident, now: datetime) -> Move:
         return Move()
     if is_contained(status) and not breached_anew(s, status):
         return Move()
+    if any(a.phase is ActionPhase.UNDOING and changes_answers(a.kind) for a in status.actions):
+        return Move()  # what is being given back is waited for: two steps are never being written at once
     asked = contain_is_asked(incident)
     since = drifted_since(status)
     if since and not asked and shown(s, declared_of(s, status), since).of is not ProofOf.NO_HELP:
@@ -173,6 +175,7 @@ def _action(
         because=planned.because[:1024],
         subject=planned.subject,
         writes=planned.writes if isinstance(planned, ladder.Plan) else (),
+        share=planned.share if isinstance(planned, ladder.Plan) else 100,
         restores=planned.restores if isinstance(planned, ladder.Plan) else (),
         intended_at=now,
     )

@@ -10,7 +10,7 @@ What must stay true:
 
 from datetime import datetime, timedelta
 
-from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncident, AIIncidentStatus, Exposure, Phase
+from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncident, AIIncidentStatus, Exposure, Outcome, Phase
 from firebreak.api.v1alpha1.policy import ActionKind
 from firebreak.core import approval, blindness, containment, judging, release, requests
 from firebreak.core.commands import (
@@ -26,16 +26,19 @@ from firebreak.core.commands import (
     SeeGivenBack,
     SeeInForce,
     SwitchLadder,
+    TakeShare,
     UpdateEvidence,
 )
 from firebreak.core.drift import is_drifted
 from firebreak.core.evidence import categories_of, merged
+from firebreak.core.field_writes import contained_again
+from firebreak.core.ladder import share_after
 from firebreak.core.observations import Failed, InForce
 from firebreak.core.opening import opening
 from firebreak.core.paging import note_hold, page
 from firebreak.core.severity import ladder_of, severity_of, worst
 from firebreak.core.situation import Situation
-from firebreak.core.steps import in_words, is_contained
+from firebreak.core.steps import helping, in_words, is_contained
 
 EXPOSURE_EVERY = timedelta(minutes=5)
 """While nothing is contained, how many users it touches is estimated again this often; that is not told by itself."""
@@ -58,6 +61,7 @@ def decide(s: Situation, now: datetime) -> Decision:
         blindness.watch(s, incident, now),
         _blocked(incident),
         _see(s, incident),
+        _both_bad(s, incident),
         judging.judge(s, incident, now),
         approval.kept_up(incident, containment.advance(s, incident, now)),
         release.next_move(s, incident, now),
@@ -197,6 +201,9 @@ def _see(s: Situation, incident: AIIncident) -> Move:
         elif not drift and is_drifted(action) and isinstance(effect, InForce):
             because = f"{in_words(action)} is in force again: {effect.because}"[:1024]
             commands.append(SeeInForce(action_id=action.id, reason=Reason.IN_FORCE, because=because))
+        elif action.phase is ActionPhase.APPLIED and isinstance(effect, InForce) and action.share < 100:
+            if action.outcome is Outcome.PENDING:
+                commands.append(_next_share(incident, action, effect))
         elif action.phase is ActionPhase.APPLIED and isinstance(effect, InForce):
             because = f"{action.kind} is in force: {effect.because}"[:1024]
             commands.append(SeeInForce(action_id=action.id, reason=Reason.IN_FORCE, because=because))
@@ -206,6 +213,23 @@ def _see(s: Situation, incident: AIIncident) -> Move:
         if isinstance(effect, Failed) and action.phase in (ActionPhase.APPLIED, ActionPhase.IN_FORCE):
             concern = Concern(reason=Reason.NOT_IN_FORCE, because=f"{action.kind}: {effect.because}")
     return Move(commands=tuple(commands), concern=concern)
+
+
+def _next_share(incident: AIIncident, action: Action, effect: InForce) -> TakeShare:
+    share = share_after(incident.status, action)
+    because = f"{share}% of traffic to {action.subject}: {action.share}% is in force ({effect.because})"[:1024]
+    writes = contained_again(action.writes, share)
+    return TakeShare(action_id=action.id, writes=writes, share=share, reason=Reason.SHARE_TAKEN, because=because)
+
+
+def _both_bad(s: Situation, incident: AIIncident) -> Move:
+    """Users are sent away from bad answers, to where nobody answers: neither is good, so people say which."""
+    for action in helping(incident.status):
+        ready = s.fallbacks.get(action.subject)
+        if action.kind is ActionKind.SWITCH_TRAFFIC and ready is not None and not isinstance(ready, InForce):
+            words = f"users are sent to {action.subject}, which cannot serve: {ready.because}; mend it, or give back"
+            return Move(concern=Concern(reason=Reason.BOTH_LEGS_BAD, because=words))
+    return Move()
 
 
 def is_share_awaited(action: Action) -> bool:

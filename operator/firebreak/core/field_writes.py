@@ -76,8 +76,8 @@ def roll_back(s: Situation, to: Snapshot) -> tuple[FieldWrite, ...]:
     return tuple(writes)
 
 
-def switch_traffic(s: Situation, fallback: Fallback) -> tuple[FieldWrite, ...]:
-    """Every route's rule: the primary's weight to 0, the fallback's to what the primary had."""
+def switch_traffic(s: Situation, fallback: Fallback, share: int = 100) -> tuple[FieldWrite, ...]:
+    """Every route's rule: the primary's weight to 0, the fallback's to what the primary had; a share as percentages."""
     assert s.spec.traffic is not None
     writes = []
     for route in s.spec.traffic.routes:
@@ -96,8 +96,9 @@ def switch_traffic(s: Situation, fallback: Fallback) -> tuple[FieldWrite, ...]:
                 because=f"HTTPRoute {route.name}, rule {route.rule}: declare {backend_name(s, fallback)} with weight 0; "
                 f"it has {'none, which means 1' if isinstance(other_held, Absent) else other_held}",
             )
-        writes.append(_write(target, other, inline(other_held), inline(weight)))
-        writes.append(_write(target, primary, inline(primary_held), inline(0)))
+        to_fallback, to_primary = (weight, 0) if share >= 100 else (share, 100 - share)
+        writes.append(_write(target, other, inline(other_held), inline(to_fallback)))
+        writes.append(_write(target, primary, inline(primary_held), inline(to_primary)))
     return tuple(writes)
 
 
@@ -149,9 +150,9 @@ def given_back(writes: Iterable[FieldWrite], percent: int) -> tuple[FieldWrite, 
     return tuple(_towards(w, inline(percent if is_primary(w) else 100 - percent)) for w in writes)
 
 
-def contained_again(writes: Iterable[FieldWrite]) -> tuple[FieldWrite, ...]:
-    """The writes of a SwitchTraffic that is being given back, with everything on the fallback again."""
-    return tuple(_towards(w, inline(0 if is_primary(w) else 100)) for w in writes)
+def contained_again(writes: Iterable[FieldWrite], share: int = 100) -> tuple[FieldWrite, ...]:
+    """The writes of a SwitchTraffic with this share of the traffic on the fallback (again)."""
+    return tuple(_towards(w, inline(100 - share if is_primary(w) else share)) for w in writes)
 
 
 def undone(writes: Iterable[FieldWrite]) -> tuple[FieldWrite, ...]:

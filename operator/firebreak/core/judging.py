@@ -10,8 +10,10 @@ from typing import TypeAlias
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncident, AIIncidentStatus, Outcome
 from firebreak.api.v1alpha1.policy import ActionKind
 from firebreak.api.v1alpha1.quantities import format_duration
-from firebreak.core.commands import Concern, Judge, Move, Reason
+from firebreak.core.commands import Concern, Judge, Move, Reason, Retarget
 from firebreak.core.evidence import over_at, strongest
+from firebreak.core.field_writes import undone
+from firebreak.core.observations import InForce
 from firebreak.core.requests import contain_is_asked, release_is_asked
 from firebreak.core.revision import may_be_the_fix
 from firebreak.core.situation import Situation
@@ -72,16 +74,36 @@ def _judge_absence(
     # What is just being written is seen through first, unless it takes too long: half of it helps nobody.
     may_give_up = action.phase is not ActionPhase.INTENDED or now >= due
     if over := _overtaken(s, status, action) or (_asked(incident) if may_give_up else None):
-        return _judged(action, Outcome.UNKNOWN, over)
+        return _given_up(s, action, over)
     if now < due and action.phase is not ActionPhase.BLOCKED:
         return Move(wake_at=due)
     words = f"not in force: {action.message or (effect.because if effect else 'its effect was not seen')}"
     if strongest(s, status) >= Tier.CONFIRMED:
-        return _judged(action, Outcome.UNKNOWN, (Reason.NOT_IN_FORCE, words))
+        return _given_up(s, action, (Reason.NOT_IN_FORCE, words))
     met_at = over_at(s, status, stable)
     if met_at is not None and now >= met_at:
-        return _judged(action, Outcome.UNKNOWN, (Reason.RECOVERED_BY_ITSELF, f"{_met(stable)}, and it is {words}"))
+        return _given_up(s, action, (Reason.RECOVERED_BY_ITSELF, f"{_met(stable)}, and it is {words}"))
     return Move(concern=Concern(reason=Reason.NOT_IN_FORCE, because=f"{in_words(action)} is {words}"), wake_at=met_at)
+
+
+def _given_up(s: Situation, action: Action, why: _Why) -> Move:
+    """It is over. Traffic that a switch has taken to where it cannot be answered, or in part, goes back."""
+    ready = s.fallbacks.get(action.subject)
+    is_dead = action.kind is ActionKind.SWITCH_TRAFFIC and ready is not None and not isinstance(ready, InForce)
+    if is_dead and why[0] is Reason.NOT_IN_FORCE:
+        why = (Reason.BOTH_LEGS_BAD, f"{why[1]}; the primary answers badly still")
+    judged = _judged(action, Outcome.UNKNOWN, why)
+    if action.phase is not ActionPhase.APPLIED or not (is_dead or action.share < 100):
+        return judged
+    back = Retarget(
+        action_id=action.id,
+        writes=undone(action.writes),
+        given_back=100,
+        reason=Reason.GIVING_BACK,
+        because=f"{in_words(action)} is given back: {why[1]}"[:1024],
+        undo=True,
+    )
+    return Move(commands=(*judged.commands, back))
 
 
 def _overtaken(s: Situation, status: AIIncidentStatus, action: Action) -> _Why | None:

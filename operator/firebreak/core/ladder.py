@@ -26,6 +26,8 @@ class Plan:
     subject: str
     writes: tuple[FieldWrite, ...]
     because: str
+    share: int = 100
+    """Of a SwitchTraffic: percent of traffic that is taken first."""
     restores: tuple[str, ...] = ()
     """The ConfigMaps that are made again first."""
 
@@ -100,7 +102,8 @@ def _plan(s: Situation, status: AIIncidentStatus, step: Step) -> Planned:
                 )
             return Plan(
                 subject=fallback.name,
-                writes=switch_traffic(s, fallback),
+                writes=switch_traffic(s, fallback, first_share(step)),
+                share=first_share(step),
                 because=f"fallback {fallback.name} is ready ({readiness.because})",
             )
         case ActionKind.DISABLE_FEATURE:
@@ -141,6 +144,17 @@ def _plan_roll_back(s: Situation, status: AIIncidentStatus) -> Planned:
         because=found.because,
         restores=tuple(dict.fromkeys(m.dependency.name for m in s.missing)),
     )
+
+
+def first_share(step: Step) -> int:
+    """With which share of traffic a SwitchTraffic begins."""
+    return step.weights[0] if step.weights else 100
+
+
+def share_after(status: AIIncidentStatus, action: Action) -> int:
+    """Which share follows the one that is in force."""
+    weights = status.policy.ladders[action.ladder].steps[action.step].weights if status.policy else None
+    return next((share for share in weights or () if share > action.share), 100)
 
 
 def choose(fallbacks: tuple[Fallback, ...], choice: FallbackChoice) -> Fallback | None:

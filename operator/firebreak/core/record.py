@@ -47,6 +47,7 @@ from firebreak.core.commands import (
     SkipStep,
     StopAsking,
     SwitchLadder,
+    TakeShare,
     TakeStep,
     UpdateCoverage,
     UpdateEvidence,
@@ -145,6 +146,10 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
                 message=command.because,
                 outcome=outcome,
             )
+        case TakeShare():
+            if _action(status, command.action_id).share == command.share:
+                return status
+            changes = _with(status, command.action_id, writes=command.writes, share=command.share)
         case Judge():
             if _action(status, command.action_id).outcome is command.outcome:
                 return status

@@ -38,6 +38,7 @@ from firebreak.core.commands import (
     Reason,
     Resolve,
     Retarget,
+    TakeShare,
     TakeStep,
 )
 from firebreak.core.drift import drifted_since
@@ -87,6 +88,7 @@ def _is_under_way(action: Action) -> bool:
 def broken_by_turn(setting: Setting, w: World, decision: Decision) -> Iterator[str]:
     """True of everything that is decided."""
     w = as_seen(w)
+    assert w.status is not None or all(isinstance(c, OpenIncident) for c in decision.commands)
     for command in decision.commands:
         match command:
             case TakeStep(action=action):
@@ -98,6 +100,11 @@ def broken_by_turn(setting: Setting, w: World, decision: Decision) -> Iterator[s
             case BeginRemedy(on=ReleaseWhen.NEW_REVISION):
                 if w.rollout != "InForce":
                     yield "a fix that does not serve begins to be proven"
+            case TakeShare(action_id=action_id):
+                if w.effect != "InForce" or not w.is_ready:
+                    yield "more traffic is taken, and the share before is not in force, or the fallback not ready"
+                if next(a for a in w.status.actions if a.id == action_id).outcome is not Outcome.PENDING:
+                    yield "more traffic is taken by a step that was given up"
             case Judge(outcome=Outcome.NOT_RECOVERED, action_id=action_id):
                 if not _is_in_force(w, action_id):
                     yield f"{action_id} is found not to help, and was never in force"
@@ -162,7 +169,9 @@ def _giving_back(setting: Setting, w: World, commands: tuple[Command, ...], comm
     assert w.status is not None
     action = next(a for a in w.status.actions if a.id == command.action_id)
     if command.undo:
-        if changes_answers(action.kind) and w.status.closing is None:
+        given_up = any(isinstance(c, Judge) and c.action_id == action.id for c in commands)
+        is_of_no_use = action.phase is ActionPhase.APPLIED and (action.share < 100 or not w.is_ready)
+        if changes_answers(action.kind) and w.status.closing is None and not (given_up and is_of_no_use):
             yield f"{action.kind} is undone while the incident goes on"
         return
     if command.given_back == 0:

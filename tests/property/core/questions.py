@@ -156,6 +156,16 @@ def small_cases() -> dict[str, Case]:
         ),
         "review beside a rollback, and ended": a_case(resolutions, _REFUSALS, policy=quick_policy(REVIEW_STEP, BACK)),
         "other hands on the weights": a_case(resolutions, _FOLDS, _IN_FORCE, other_hands(3, 4), policy=small),
+        "a switch in shares, to a fallback that comes and goes": a_case(
+            _IN_FORCE,
+            flips("is_ready"),
+            _CONTAIN,
+            policy=quick_policy(SMALL | {"weights": [10, 100]}, STATIC),
+            must_end=False,
+        ),
+        "a switch in shares, and a person who gives it back": a_case(
+            _IN_FORCE, _RELEASE, policy=quick_policy(SMALL | {"weights": [10, 100]}), must_end=False
+        ),
         "what was in force is changed, and put back": a_case(
             _IN_FORCE, _FOLDS, other_hands(3), put_back, resolutions, policy=quick_policy(SMALL, DATES)
         ),

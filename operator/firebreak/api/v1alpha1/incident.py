@@ -188,6 +188,8 @@ class Action(ApiModel):
     """When it was shown to help, or not."""
     ended_at: Time | None = None
     """When it was undone or found unneeded."""
+    share: int = 100
+    """Of a SwitchTraffic: percent of traffic that it takes so far, where its step says `weights`; else all."""
     given_back: int = 0
     """Of a SwitchTraffic being released: percent of traffic that the primary has again."""
     given_back_at: Time | None = None

@@ -68,6 +68,12 @@ class Step(ApiModel):
     model_config = {
         "json_schema_extra": cel(
             ("(self.action == 'SwitchTraffic') == has(self.fallback)", "SwitchTraffic, and only it, needs fallback"),
+            ("!has(self.weights) || self.action == 'SwitchTraffic'", "weights belong to SwitchTraffic"),
+            (
+                "!has(self.weights) || (self.weights.isSorted() && self.weights.all(p, self.weights.exists_one(q, q == p))"
+                " && self.weights[size(self.weights) - 1] == 100)",
+                "weights must rise with every step and end at 100, as in [10, 50, 100]",
+            ),
             ("(self.action == 'DisableFeature') == has(self.feature)", "DisableFeature, and only it, needs feature"),
             (
                 "self.action == 'RaiseHumanReview' ? !has(self.verifyWithin) : has(self.verifyWithin)",
@@ -86,6 +92,9 @@ class Step(ApiModel):
     """Suspected or Confirmed (default)."""
     fallback: FallbackChoice | None = None
     """SwitchTraffic: where to."""
+    weights: Annotated[tuple[Annotated[int, Field(ge=1, le=100)], ...], Field(min_length=1, max_length=8)] | None = None
+    """SwitchTraffic: shares of traffic that go to the fallback one after the other, in percent; each is seen in force,
+    and the fallback ready, before the next. Default: all at once. verifyWithin is for all of them together."""
     feature: Name | None = None
     """DisableFeature: which."""
     verify_within: SomeDuration | None = None

@@ -6,6 +6,7 @@ what is wanted is done, one that holds what we know to have stood there is writt
 someone and is left alone.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -63,10 +64,17 @@ class Actuator:
     """Carries out what the record says."""
 
     def __init__(
-        self, cluster: Cluster, quarantines: QuarantineGate, clock: Clock, restoring: Restoring | None = None
+        self,
+        cluster: Cluster,
+        quarantines: QuarantineGate,
+        clock: Clock,
+        restoring: Restoring | None = None,
+        acting_as: Callable[[str], Cluster] | None = None,
     ) -> None:
+        """`acting_as` gives the cluster as it is written with the rights of another user."""
         self._cluster = cluster
         self._restoring = restoring
+        self._acting_as = acting_as
         self._quarantines = quarantines
         self._clock = clock
         self._not_denying_since: dict[ObjectKey, float] = {}
@@ -91,18 +99,23 @@ class Actuator:
 
     async def set(self, namespace: str, write: FieldWrite) -> WriteResult:
         """One place whose record is not an incident's (app/raising.py); where it holds what the record says, as ever."""
-        return await self._write(namespace, write, ())
+        return await self._write(namespace, "", write, ())
 
     async def disown(self, incident: AIIncident) -> None:
         """At the end: whatever stays as Firebreak wrote it is nobody's, so that a later apply conflicts with no one."""
-        written = [w.target for a in incident.status.actions for w in a.writes]
-        restored = [
-            TargetRef(api_version="v1", kind="ConfigMap", name=name)
-            for a in incident.status.actions
-            for name in a.restores
-        ]
-        for target in dict.fromkeys((*written, *restored)):
-            await self._cluster.disown(target_key(incident.metadata.namespace, target))
+        namespace = incident.metadata.namespace
+        for action in incident.status.actions:
+            restored = [TargetRef(api_version="v1", kind="ConfigMap", name=name) for name in action.restores]
+            for target in dict.fromkeys((*(w.target for w in action.writes), *restored)):
+                await self._as(namespace, action.account).disown(target_key(namespace, target))
+
+    def _as(self, namespace: str, account: str) -> Cluster:
+        """Who began an action also ends it, whatever the service says meanwhile."""
+        if not account:
+            return self._cluster
+        if self._acting_as is None:
+            raise ClusterError(f"cannot act as ServiceAccount {namespace}/{account} here")
+        return self._acting_as(user_of(namespace, account))
 
     async def _apply(
         self, incident: AIIncident, status: AIIncidentStatus, action: Action, context: Context
@@ -117,7 +130,7 @@ class Actuator:
         for i, write in enumerate(writes):
             if write.landed or write.left:
                 continue
-            result = await self._write(incident.metadata.namespace, write, context.history)
+            result = await self._write(incident.metadata.namespace, action.account, write, context.history)
             match result:
                 case Landed():
                     writes[i] = landed(write)
@@ -163,7 +176,12 @@ class Actuator:
         for name in action.restores:
             if self._restoring is None or name not in kept:
                 return f"ConfigMap {name} cannot be made again: the snapshot of {action.subject} no longer holds it"
-            refused = await self._restoring.restore(incident.metadata.namespace, kept[name], incident.metadata.name)
+            refused = await self._restoring.restore(
+                incident.metadata.namespace,
+                kept[name],
+                incident.metadata.name,
+                user_of(incident.metadata.namespace, action.account) if action.account else "",
+            )
             if refused is not None:
                 return f"ConfigMap {name} cannot be made again: {in_words(refused)}"
             log.info("configmap_restored", action=action.id, name=name)
@@ -184,7 +202,7 @@ class Actuator:
         for i, write in enumerate(writes):
             if write.landed or write.left:
                 continue
-            result = await self._write(incident.metadata.namespace, write, context.history)
+            result = await self._write(incident.metadata.namespace, action.account, write, context.history)
             match result:
                 case Landed(changed=changed):
                     writes[i] = landed(write)
@@ -203,7 +221,8 @@ class Actuator:
                     assert_never(result)
         for target in dict.fromkeys(w.target for w in writes):
             if not _still_used(status, action, target):
-                await self._cluster.disown(target_key(incident.metadata.namespace, target))
+                namespace = incident.metadata.namespace
+                await self._as(namespace, action.account).disown(target_key(namespace, target))
         if action.phase is ActionPhase.BLOCKED:
             status = with_action(status, action.model_copy(update={"writes": tuple(writes)}))
             if not has_written:
@@ -224,13 +243,15 @@ class Actuator:
         words = "; ".join(left) if left else "everything stands as it was before"
         return with_entry(with_action(status, done), reason, f"{action.kind} is given back: {words}"[:1024], now)
 
-    async def _write(self, namespace: str, write: FieldWrite, history: tuple[Snapshot, ...]) -> WriteResult:
+    async def _write(
+        self, namespace: str, account: str, write: FieldWrite, history: tuple[Snapshot, ...]
+    ) -> WriteResult:
         desired, held = value_of(write.desired, history), [value_of(v, history) for v in ours(write)]
         if desired is None or held[0] is None:
             gone = (write.desired if desired is None else write.last).revision
             return Unmatched(message=f"the snapshot of revision {gone}, which holds the value, no longer exists")
         expected = tuple(v for v in held if v is not None)
-        return await self._cluster.set_field(
+        return await self._as(namespace, account).set_field(
             target_key(namespace, write.target), write.path, expected=expected, desired=desired
         )
 
@@ -289,6 +310,11 @@ def _refusal(incident: AIIncident, action: Action) -> tuple[ObjectKey, str]:
 
 def _giving_back(action: Action) -> str:
     return "take back" if action.phase is ActionPhase.BLOCKED else "give back"
+
+
+def user_of(namespace: str, account: str) -> str:
+    """A ServiceAccount as the API server names it."""
+    return f"system:serviceaccount:{namespace}:{account}"
 
 
 def _still_used(status: AIIncidentStatus, action: Action, target: TargetRef) -> bool:

@@ -52,6 +52,7 @@ from firebreak.app.telemetry import Telemetry
 from firebreak.app.timed import TimedCluster, TimedMetrics
 from firebreak.app.watch import watch_forever
 from firebreak.core.objectives import SourceKey
+from firebreak.core.ports import Cluster
 from firebreak.core.ports_metrics import MetricsPort
 
 log = structlog.get_logger()
@@ -102,6 +103,10 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
     own = KubeCluster(client, fence=lease.fence)
     revisions = Revisions(Snapshots(client, fence=lease.fence), catalog, own.read)
     cluster = TimedCluster(own, telemetry, clock)
+
+    def acting_as(user: str) -> Cluster:
+        return TimedCluster(KubeCluster(client, fence=lease.fence, acting_as=user), telemetry, clock)
+
     events = Events(client, now=clock.now, identity=settings.identity)
     reporter = Reporter(events=events, objects=objects, catalog=catalog, telemetry=telemetry, clock=clock)
     breaker = CircuitBreaker(
@@ -129,7 +134,7 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
         breaker=breaker,
         guard=guard.of,
     )
-    actuator = Actuator(cluster, quarantines, clock, Restoring(client, fence=lease.fence))
+    actuator = Actuator(cluster, quarantines, clock, Restoring(client, fence=lease.fence), acting_as)
     raiser = Raiser(
         catalog=catalog,
         cluster=cluster,

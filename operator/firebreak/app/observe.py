@@ -458,6 +458,10 @@ class Observer:
             holds.append(Hold(reason=Reason.PAUSED, because=why))
         if (overlap := self._catalog.conflicts.get(key)) is not None:
             holds.append(Hold(reason=Reason.TARGET_CONFLICT, because=overlap))
+        account = service.spec.containment.service_account_name
+        if account and (refused := self._settings.may_act_as(key.namespace, account)) is not None:
+            # Never with more rights than the service was to be given.
+            holds.append(Hold(reason=Reason.TARGET_NOT_ALLOWED, because=refused))
         for claim in self._catalog.claims(key):
             if (beyond := self._settings.reach.allows(claim.target, claim.written)) is not None:
                 holds.append(Hold(reason=Reason.TARGET_NOT_ALLOWED, because=f"{claim.place}: {beyond}"))

@@ -120,6 +120,10 @@ def _reach(value: object) -> object:
     return {"kinds": kinds}
 
 
+def _names(value: object) -> object:
+    return frozenset(filter(None, value.split(","))) if isinstance(value, str) else value
+
+
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
@@ -166,6 +170,18 @@ class Settings(BaseModel):
     """When so many services become bad at once that containments are held."""
     reach: Annotated[Reach, Field(alias="FIREBREAK_REACH"), BeforeValidator(_reach)]
     """Which places may be written at all."""
+
+    impersonate: Annotated[frozenset[str], Field(alias="FIREBREAK_IMPERSONATE"), BeforeValidator(_names)] = frozenset()
+    """The ServiceAccounts that Firebreak may act as, each as namespace/name."""
+
+    def may_act_as(self, namespace: str, account: str) -> str | None:
+        """Why Firebreak cannot act as this ServiceAccount, in words; None when it may."""
+        if f"{namespace}/{account}" in self.impersonate:
+            return None
+        return (
+            f"spec.containment.serviceAccountName: this installation does not let Firebreak act as ServiceAccount "
+            f"{namespace}/{account}; name it in the chart's value impersonation, or leave it out"
+        )
 
     @property
     def responder_name(self) -> str:

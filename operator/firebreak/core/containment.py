@@ -56,25 +56,25 @@ def advance(s: Situation, incident: AIIncident, now: datetime) -> Move:
         return Move(concern=concern, wake_at=hold.ends_at if isinstance(hold, Until) else None)
     planned = ladder.plan(s, status, step)
     if isinstance(planned, ladder.CannotHelp):
-        skipped = _action(status, number, step, ActionPhase.SKIPPED, planned, planned.reason, now)
+        skipped = _action(s, status, number, step, ActionPhase.SKIPPED, planned, planned.reason, now)
         words = f"{step.action} is skipped: {planned.because}"[:1024]
         return Move(commands=(SkipStep(action=skipped, reason=planned.reason, because=words),))
     # Review alone is not what a person means by containing.
     on_request = asked and changes_answers(step.action)
     if mode is Mode.OBSERVE:
-        would = _action(status, number, step, ActionPhase.WOULD_DO, planned, Reason.OBSERVING, now)
+        would = _action(s, status, number, step, ActionPhase.WOULD_DO, planned, Reason.OBSERVING, now)
         words = f"mode is Observe; with Enforce {in_words(would)} would follow now: {planned.because}"[:1024]
         said = SkipStep(action=would, reason=Reason.OBSERVING, because=words, on_request=on_request)
         return Move(commands=(said,))
     approved = ""
     if changes_answers(step.action) and approval.is_required(status):
-        intended = _action(status, number, step, ActionPhase.INTENDED, planned, Reason.APPROVAL_REQUIRED, now)
+        intended = _action(s, status, number, step, ActionPhase.INTENDED, planned, Reason.APPROVAL_REQUIRED, now)
         waits = approval.awaited(incident, intended.id, in_words(intended), planned.because)
         if waits is not None:
             return waits
         approved = f"approved by {incident.spec.approval.by}; " if incident.spec.approval else ""
     reason = _why(s, status, step)
-    taken = _action(status, number, step, ActionPhase.INTENDED, planned, reason, now)
+    taken = _action(s, status, number, step, ActionPhase.INTENDED, planned, reason, now)
     words = f"{in_words(taken)}: {approved}{planned.because}"[:1024]
     return Move(commands=(TakeStep(action=taken, reason=reason, because=words, on_request=on_request),))
 
@@ -156,6 +156,7 @@ def _has_begun(status: AIIncidentStatus) -> bool:
 
 
 def _action(
+    s: Situation,
     status: AIIncidentStatus,
     number: int,
     step: Step,
@@ -175,6 +176,7 @@ def _action(
         because=planned.because[:1024],
         subject=planned.subject,
         writes=planned.writes if isinstance(planned, ladder.Plan) else (),
+        account=s.spec.containment.service_account_name or "",
         share=planned.share if isinstance(planned, ladder.Plan) else 100,
         restores=planned.restores if isinstance(planned, ladder.Plan) else (),
         intended_at=now,

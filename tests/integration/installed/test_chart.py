@@ -164,3 +164,17 @@ def test_an_upgrade_over_older_crds_stops_and_says_what_to_do(kubectl: Kubectl, 
         kubectl.must(kubectl.run("annotate", "--overwrite", name, f"firebreak.dev/schema={right}"))
     done = helm.run(*install, *dry)
     assert "is of another version" not in done.stderr
+
+
+def test_firebreak_may_act_as_the_named_accounts_alone(helm: Helm) -> None:
+    """By a Role in each namespace; nobody by default, and never cluster-wide."""
+    assert not [r for r in of(helm.template(), "Role") for rule in r["rules"] if "impersonate" in rule["verbs"]]
+    value = json.dumps([{"namespace": "docs", "serviceAccounts": ["firebreak"]}])
+    objects = helm.template("--set-json", f"impersonation={value}")
+    (role,) = [r for r in of(objects, "Role") for rule in r["rules"] if "impersonate" in rule["verbs"]]
+    assert role["metadata"]["namespace"] == "docs"
+    assert role["rules"] == [
+        {"apiGroups": [""], "resources": ["serviceaccounts"], "resourceNames": ["firebreak"], "verbs": ["impersonate"]}
+    ]
+    (settings,) = [c for c in of(objects, "ConfigMap") if "FIREBREAK_REACH" in (c.get("data") or {})]
+    assert settings["data"]["FIREBREAK_IMPERSONATE"] == "docs/firebreak"

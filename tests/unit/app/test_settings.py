@@ -142,3 +142,13 @@ def test_what_it_does_not_allow_is_refused_with_what_it_does(target: TargetRef, 
 
     assert reason is not None
     assert says in reason
+
+
+def test_only_the_accounts_that_are_named_may_be_acted_as() -> None:
+    """Each in its own namespace; none by default."""
+    assert Settings.from_env(environ()).may_act_as("docs", "firebreak") is not None
+    settings = Settings.from_env(environ(FIREBREAK_IMPERSONATE="docs/firebreak,chat/robot"))
+    assert settings.may_act_as("docs", "firebreak") is None
+    refused = settings.may_act_as("chat", "firebreak")
+    assert refused is not None
+    assert "chat/firebreak; name it in the chart's value impersonation" in refused

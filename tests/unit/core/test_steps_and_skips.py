@@ -215,3 +215,10 @@ def test_every_command_says_why() -> None:
     (command,) = decide(s, T0).commands
     assert isinstance(command, TakeStep)
     assert "registry/summarizer:v1 -> registry/summarizer:v2" in command.because
+
+
+def test_the_account_that_a_service_names_is_recorded_with_the_intent() -> None:
+    """Who takes an action also gives it back, whatever the service says then."""
+    containment = {"policy": {"name": "customer-facing"}, "mode": "Enforce", "serviceAccountName": "tenant"}
+    s = settled(opened(service=a_service(containment=containment), policy=a_policy(ROLL_BACK)), T0)
+    assert action_of(s, "RollBack").account == "tenant"

@@ -40,9 +40,11 @@ log = structlog.get_logger()
 class KubeCluster:
     """The cluster, as core.ports.Cluster asks for it."""
 
-    def __init__(self, client: KubeClient, *, fence: Fence) -> None:
+    def __init__(self, client: KubeClient, *, fence: Fence, acting_as: str = "") -> None:
+        """`acting_as`: the user with whose rights is written; reading is with our own."""
         self._client = client
         self._fence = fence
+        self._acting_as = acting_as
 
     async def read(self, key: ObjectKey) -> KubeObject | None:
         """The object as it is now; None when there is none or Firebreak does not know the kind."""
@@ -77,7 +79,7 @@ class KubeCluster:
             ops = patch_ops(live, place, desired)
             assert not isinstance(ops, Unmatched), "the place was found in the same object just now"
             self._fence()
-            answer = await self._client.patch(url, ops, dry_run=dry_run)
+            answer = await self._client.patch(url, ops, dry_run=dry_run, acting_as=self._acting_as)
             if answer.ok:
                 return _landed(answer.body, place, desired)
             if answer.status == 404:
@@ -102,7 +104,7 @@ class KubeCluster:
             if not ops:
                 return
             self._fence()
-            answer = await self._client.patch(url, ops)
+            answer = await self._client.patch(url, ops, acting_as=self._acting_as)
             if answer.ok or answer.status == 404:
                 return
             if not _changed_meanwhile(answer):

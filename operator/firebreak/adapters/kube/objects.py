@@ -136,7 +136,9 @@ class FirebreakObjects:
         raise ClusterError(f"{key.kind} {key.namespace}/{key.name} was changed by others {_ATTEMPTS} times meanwhile")
 
 
-async def create(client: KubeClient, fence: Fence, kind: Kind, object_: Mapping[str, Any]) -> Stored | Refused:
+async def create(
+    client: KubeClient, fence: Fence, kind: Kind, object_: Mapping[str, Any], *, acting_as: str = ""
+) -> Stored | Refused:
     """Create an object under its fixed name; one that stands there already is returned as it is."""
     metadata = object_["metadata"]
     key = kind.key(metadata.get("namespace", ""), metadata["name"])
@@ -147,6 +149,7 @@ async def create(client: KubeClient, fence: Fence, kind: Kind, object_: Mapping[
             kind.collection(key.namespace),
             query=written_by(),
             body=object_,
+            acting_as=acting_as,
             deadline_seconds=WRITE_TIMEOUT,
         )
         if answer.ok:

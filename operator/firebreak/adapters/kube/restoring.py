@@ -20,7 +20,7 @@ class Restoring:
         self._client = client
         self._fence = fence
 
-    async def restore(self, namespace: str, kept: Followed, incident: str) -> Refused | None:
+    async def restore(self, namespace: str, kept: Followed, incident: str, acting_as: str = "") -> Refused | None:
         """Create it as it was kept; one that is there again stays as it is."""
         object_ = {
             "apiVersion": CONFIG_MAP.api_version,
@@ -29,5 +29,5 @@ class Restoring:
             "data": dict(kept.data),
             "binaryData": dict(kept.binary_data),
         }
-        made = await create(self._client, self._fence, CONFIG_MAP, object_)
+        made = await create(self._client, self._fence, CONFIG_MAP, object_, acting_as=acting_as)
         return made if isinstance(made, Refused) else None

@@ -12,6 +12,7 @@ from firebreak.api.v1alpha1.model import (
     Condition,
     Crd,
     Name,
+    ObjectName,
     Resource,
     Text,
     Time,
@@ -426,6 +427,9 @@ class ContainmentRef(ApiModel):
     execute_drills: bool = False
     """Whether a ContainmentDrill of mode Execute may carry out this service's steps for the length of a drill; it needs
     mode Enforce as well. Default false."""
+    service_account_name: ObjectName | None = None
+    """The ServiceAccount of this namespace with whose rights the targets are written, where the installation lets
+    Firebreak act as it (chart value `impersonation`); without it with Firebreak's own."""
 
 
 class AIServiceSpec(ApiModel):

@@ -176,6 +176,8 @@ class Action(ApiModel):
     """The revision, fallback or feature that it is about."""
     writes: Annotated[tuple[FieldWrite, ...], Field(max_length=32)] = ()
     """What it sets."""
+    account: Annotated[str, Field(max_length=253)] = ""
+    """The ServiceAccount with whose rights it is written and given back; empty: Firebreak's own."""
     restores: Annotated[tuple[ObjectName, ...], Field(max_length=32)] = ()
     """Of a RollBack: the ConfigMaps that it makes again from the snapshot, since the known-good template names them."""
     intended_at: Time

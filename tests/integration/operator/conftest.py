@@ -11,13 +11,20 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 import pytest
 from lab.cluster import Lab
 from lab.install import install
-from tests.integration.operator import contain, drills, mistakes, people
+from tests.integration.operator import contain, drills, mistakes, others, people
 from tests.integration.operator.place import Place
 from tests.integration.operator.watching import Reader
 
 Scenario = Callable[[Place], None]
 SCENARIOS: Mapping[str, Scenario] = {
-    s.__name__: s for s in (*contain.SCENARIOS, *drills.SCENARIOS, *people.SCENARIOS, *mistakes.SCENARIOS)
+    s.__name__: s
+    for s in (
+        *contain.SCENARIOS,
+        *drills.SCENARIOS,
+        *people.SCENARIOS,
+        *mistakes.SCENARIOS,
+        *others.SCENARIOS,
+    )
 }
 LEASE_SECONDS = 8
 OUTAGES = ("paused", "crash", "well", "unseen", "cut-off")

@@ -14,15 +14,16 @@ import structlog
 
 from firebreak.adapters.kube.client import ClusterDenied
 from firebreak.adapters.kube.restoring import Restoring
+from firebreak.adapters.kube.validations import Validations
 from firebreak.api.v1alpha1 import AIIncident, AIService, Quarantine
-from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatus, FieldWrite
+from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatus, FieldWrite, ValidationOutcome
 from firebreak.api.v1alpha1.model import API_VERSION
 from firebreak.api.v1alpha1.policy import ActionKind
 from firebreak.api.v1alpha1.quarantine import QuarantineSpec
 from firebreak.api.v1alpha1.references import TargetRef
 from firebreak.app.catalog import target_key
 from firebreak.app.clock import Clock
-from firebreak.core.commands import Reason
+from firebreak.core.commands import Reason, SeeValidated
 from firebreak.core.field_writes import ours, value_of
 from firebreak.core.ports import (
     Changed,
@@ -37,9 +38,10 @@ from firebreak.core.ports import (
     WriteResult,
 )
 from firebreak.core.quarantine import quarantine_of
-from firebreak.core.record import blocked, landed, with_action, with_entry
+from firebreak.core.record import blocked, landed, recorded, with_action, with_entry
 from firebreak.core.revision import Snapshot
 from firebreak.core.steps import is_owed, is_taken_back
+from firebreak.core.validation import told_to_the_job
 
 log = structlog.get_logger()
 
@@ -100,6 +102,27 @@ class Actuator:
     async def set(self, namespace: str, write: FieldWrite) -> WriteResult:
         """One place whose record is not an incident's (app/raising.py); where it holds what the record says, as ever."""
         return await self._write(namespace, "", write, ())
+
+    async def validate(self, incident: AIIncident, validations: Validations) -> AIIncidentStatus:
+        """Make the Job that the record names; what keeps it from being made is a failed validation."""
+        status, wanted = incident.status, incident.status.validation
+        release = status.policy.release.validation if status.policy else None
+        if wanted is None or release is None or status.closing or wanted.outcome is not ValidationOutcome.PENDING:
+            return status
+        account = next((a.account for a in status.actions if a.account), "")
+        refused = await validations.run(
+            incident,
+            wanted.job,
+            release.cron_job,
+            int(release.timeout.total_seconds()),
+            told_to_the_job(incident),
+            user_of(incident.metadata.namespace, account) if account else "",
+        )
+        if not refused:
+            log.info("validation_started", job=wanted.job)
+            return status
+        told = SeeValidated(outcome=ValidationOutcome.FAILED, reason=Reason.VALIDATION_FAILED, because=refused[:1024])
+        return recorded(status, told, self._clock.now())
 
     async def disown(self, incident: AIIncident) -> None:
         """At the end: whatever stays as Firebreak wrote it is nobody's, so that a later apply conflicts with no one."""

@@ -10,6 +10,7 @@ from datetime import timedelta
 import structlog
 
 from firebreak.adapters.kube.objects import Conflict, FirebreakObjects, Stored
+from firebreak.adapters.kube.validations import NOT_MADE, Validations
 from firebreak.api.v1alpha1 import AIIncident, Quarantine
 from firebreak.api.v1alpha1.incident import FINALIZER, AIIncidentSpec, AIIncidentStatus, Phase
 from firebreak.api.v1alpha1.model import API_VERSION
@@ -64,7 +65,9 @@ class Loop:
         turns: Turns,
         may_act: Callable[[], bool],
         clock: Clock,
+        validations: Validations | None = None,
     ) -> None:
+        self._validations = validations
         self._catalog = catalog
         self._observer = observer
         self._actuator = actuator
@@ -177,6 +180,9 @@ class Loop:
         service = seen.service if isinstance(seen, Seen) else None
         context = Context(service=service, history=await self._revisions.history(key))
         status = await self._actuator.carry_out(incident, context)
+        not_made = isinstance(seen, Seen) and seen.situation.validation == NOT_MADE
+        if not_made and self._validations is not None and status == incident.status:
+            status = await self._actuator.validate(incident, self._validations)
         if status == incident.status:
             return False
         self._reporter.acted(incident, status)

@@ -19,6 +19,7 @@ from firebreak.adapters.kube.objects import FirebreakObjects
 from firebreak.adapters.kube.quarantines import Quarantines
 from firebreak.adapters.kube.restoring import Restoring
 from firebreak.adapters.kube.snapshots import Snapshots
+from firebreak.adapters.kube.validations import Validations
 from firebreak.app import logs
 from firebreak.app.actuator import Actuator
 from firebreak.app.breaker import CircuitBreaker
@@ -170,6 +171,7 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
         turns=turns,
         may_act=leading.may_act,
         clock=clock,
+        validations=Validations(client, fence=lease.fence),
     )
     evaluation = Evaluation(
         catalog=catalog,

@@ -14,6 +14,7 @@ from firebreak.adapters.kube.client import ClusterDenied, KubeClient
 from firebreak.adapters.kube.existence import exists
 from firebreak.adapters.kube.kinds import ENDPOINT_SLICE
 from firebreak.adapters.kube.observers import effect_of, fallback_ready, reloaded, rollout
+from firebreak.adapters.kube.validations import Validations
 from firebreak.api.v1alpha1 import (
     AIIncident,
     AIService,
@@ -29,7 +30,7 @@ from firebreak.api.v1alpha1.aiservice import (
     Route,
     workload_target,
 )
-from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatus, Phase
+from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatus, Phase, ValidationOutcome
 from firebreak.api.v1alpha1.policy import ActionKind, ContainmentPolicySpec
 from firebreak.api.v1alpha1.references import PolicyKind, PolicyRef, TargetRef
 from firebreak.app.breaker import CircuitBreaker
@@ -128,6 +129,7 @@ class Observer:
         guard: Callable[[ServiceKey], Guard | None] = lambda _: None,
     ) -> None:
         self._guard = guard
+        self._validations = Validations(client, fence=lambda: None)  # looked at only, here
         self._catalog = catalog
         self._cluster = cluster
         self._client = client
@@ -181,6 +183,7 @@ class Observer:
             effects=await self._effects(service, incident, fallbacks) if incident else {},
             drifts=await self._drifts(service, incident) if incident else {},
             rollout=self._rollout(service) if incident or not _is_proven(revision) else None,
+            validation=await self._validation(incident) if incident else None,
             fallbacks=fallbacks,
             missing=await self._missing(service, incident, revision) if incident else (),
             # And as it is now, after all that was waited for: what forbids at either moment forbids.
@@ -397,6 +400,12 @@ class Observer:
         if answered[-1].answers > 0:
             return Waiting(because=f"the primary still gave {answered[-1].answers:.0f} answers in the last step")
         return InForce(because="traffic was seen to have left the primary")
+
+    async def _validation(self, incident: AIIncident) -> Effect | None:
+        wanted = incident.status.validation
+        if wanted is None or wanted.outcome is not ValidationOutcome.PENDING or incident.status.closing:
+            return None
+        return await self._validations.look(incident.metadata.namespace, wanted.job)
 
     async def _fallbacks(self, service: AIService, incident: AIIncident) -> Mapping[str, Effect]:
         """Whether the fallback that has traffic serves, else each that a step may still want."""

@@ -18,6 +18,7 @@ from firebreak.api.v1alpha1.incident import (
     FieldWrite,
     Outcome,
     Suspect,
+    ValidationOutcome,
 )
 from firebreak.api.v1alpha1.policy import ContainmentPolicySpec, ReleaseWhen, Severity
 
@@ -87,6 +88,9 @@ class Reason(StrEnum):
     TARGET_CONFLICT = "TargetConflict"  # held: another service claims the same place
     TARGET_NOT_ALLOWED = "TargetNotAllowed"  # held: a place outside this installation's reach
     FIX_SEEN = "FixSeen"  # what proves the fix is there: proof is collected
+    VALIDATING = "Validating"  # the policy's Job is to pass before anything is given back
+    VALIDATED = "Validated"  # the policy's Job has passed
+    VALIDATION_FAILED = "ValidationFailed"  # the policy's Job has failed, or not ended in time: nothing is given back
     FIX_FAILED = "FixFailed"  # the fix did not pass: back to containment
     GIVING_BACK = "GivingBack"  # a share of what was taken is given back
     GIVEN_BACK = "GivenBack"  # all of it stands as it was
@@ -258,6 +262,24 @@ class BeginRemedy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BeginValidation:
+    """A Job is to prove the fix; app/loop.py makes it."""
+
+    job: str
+    reason: Reason
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeeValidated:
+    """The Job has ended, or should have."""
+
+    outcome: ValidationOutcome
+    reason: Reason
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AbandonRemedy:
     """The fix did not pass (`failed`), or what served as proof is gone again."""
 
@@ -370,6 +392,8 @@ Command: TypeAlias = (
     | Retarget
     | SeeGivenBack
     | BeginRemedy
+    | BeginValidation
+    | SeeValidated
     | AbandonRemedy
     | HearAgain
     | AskApproval

@@ -21,6 +21,7 @@ from firebreak.api.v1alpha1.incident import (
     Page,
     Phase,
     TimelineEntry,
+    Validation,
 )
 from firebreak.api.v1alpha1.policy import ContainmentPolicySpec, ReleaseWhen
 from firebreak.api.v1alpha1.references import PolicyRef
@@ -31,6 +32,7 @@ from firebreak.core.commands import (
     AskPeople,
     BeginClosing,
     BeginRemedy,
+    BeginValidation,
     Command,
     HearAgain,
     Judge,
@@ -44,6 +46,7 @@ from firebreak.core.commands import (
     SeeDrift,
     SeeGivenBack,
     SeeInForce,
+    SeeValidated,
     SkipStep,
     StopAsking,
     SwitchLadder,
@@ -185,7 +188,17 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
                 "remediated_revision": command.revision[:63],
                 "remediating_since": now,
                 "remediating_on": command.on,
+                "validation": None,
             }
+        case BeginValidation():
+            if status.validation is not None:
+                return status
+            changes = {"validation": Validation(job=command.job, since=now)}
+        case SeeValidated():
+            if status.validation is None or status.validation.outcome is command.outcome:
+                return status
+            told = {"outcome": command.outcome, "message": command.because}
+            changes = {"validation": status.validation.model_copy(update=told)}
         case AbandonRemedy():
             if status.remediating_since is None:
                 return status
@@ -196,6 +209,7 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
                 "remediated_revision": "",
                 "remediating_since": None,
                 "remediating_on": None,
+                "validation": None,
                 "failed_revisions": failed,
             }
             sign = status.remediating_on

@@ -34,6 +34,7 @@ from firebreak.core.requests import gauges_breached, release_is_asked
 from firebreak.core.revision import may_be_the_fix
 from firebreak.core.situation import Situation
 from firebreak.core.steps import helping, in_words, is_contained, is_taken_back, under_way
+from firebreak.core.validation import validated
 from firebreak.core.verdict import Finding, Tier
 from firebreak.core.verify import ProofOf, shown
 
@@ -206,6 +207,8 @@ def _prove(s: Situation, incident: AIIncident, release: Release, now: datetime) 
             # Users get the probe's answers too: what they are to judge must be what serves.
             if awaited:
                 return awaited
+            if not is_asked and (awaited := validated(s, incident, release, now)) is not None:
+                return awaited
             if not is_asked and now < since + release.stable_for:
                 return Move(wake_at=since + release.stable_for)
             return _give_back(switch, release.ramp[0], "the first share is the probe")
@@ -230,6 +233,8 @@ def _prove(s: Situation, incident: AIIncident, release: Release, now: datetime) 
         if switch is not None and switch.given_back < 100:
             share = next((p for p in release.ramp if p > switch.given_back), 100)
             return _give_back(switch, share, words)
+        if not release_is_asked(incident) and (awaited := validated(s, incident, release, now)) is not None:
+            return awaited
         reason = Reason.REQUESTED_BY_PERSON if told else Reason.FIX_PROVEN
         return Move(commands=(BeginClosing(reason=reason, because=words[:1024]),))
     late = since + release.stable_for * PATIENCE

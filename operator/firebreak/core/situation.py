@@ -71,6 +71,8 @@ class Situation:
     """By action: what someone else has changed of what was in force, and who (core/drift.py)."""
     rollout: Effect | None = None
     """While something is to be proven: whether the workloads of the revision run what they are declared to."""
+    validation: Effect | None = None
+    """While a fix is being validated: what came of its Job; in force means passed."""
     fallbacks: Mapping[str, Effect] = field(default_factory=dict)
     """By fallback: whether it could serve now."""
     missing: tuple[Missing, ...] = ()

@@ -182,6 +182,9 @@ def _giving_back(setting: Setting, w: World, commands: tuple[Command, ...], comm
         yield "traffic is given back, and nothing proves the fix"
     if w.rollout != "InForce" and not _release_is_asked(w) and action.given_back == 0:
         yield "users are sent to a fix that does not serve"
+    wants_job = w.status.policy is not None and w.status.policy.release.validation is not None
+    if wants_job and not _release_is_asked(w) and (not w.status.validation or w.status.validation.outcome != "Passed"):
+        yield "traffic is given back to a fix that its Job has not passed"
     if action.given_back > 0:
         yield from _unproven(setting, w, f"{command.given_back}% of traffic is given back")
 

@@ -129,6 +129,8 @@ class World:
     effect: str = "Waiting"
     rollout: str = "InForce"
     is_ready: bool = True
+    job: str = "Waiting"
+    """What came of the Job that is to prove the fix."""
     refuses: bool = False
     is_paused: bool = False
     is_wave: bool = False
@@ -227,6 +229,7 @@ def situation_of(setting: Setting, w: World) -> Situation:
         effects={a.id: ready if a.kind == "SwitchTraffic" and not w.is_ready else effect for a in awaited(status)},
         drifts=drifts_of(w),
         rollout=_effect_of(w.rollout),
+        validation=_effect_of(w.job) if status.validation else None,
         fallbacks={f.name: ready for f in spec.fallbacks},
         holds=(Hold(reason=Reason.PAUSED, because="the installation is paused"),) if w.is_paused else (),
         breaker=Hold(reason=Reason.CIRCUIT_BREAKER, because="trip 1") if w.is_wave else None,
@@ -424,6 +427,7 @@ def state_key(setting: Setting, w: World) -> object:
         w.effect,
         w.rollout,
         w.is_ready,
+        w.job if w.status and w.status.validation else "",
         w.refuses,
         w.is_paused,
         w.is_wave,
@@ -451,6 +455,7 @@ def _record_key(status: AIIncidentStatus, said: AIIncidentSpec, age: Any) -> obj
         status.failed_revisions,
         status.refuted,
         status.contain_followed,
+        (status.validation.outcome, age(status.validation.since)) if status.validation else None,
         age(status.remediating_since, PATIENCE),
         age(_last_news(status), PATIENCE),
         status.onset is None or status.onset > T0,

@@ -25,7 +25,7 @@ from tests.builders import (
     a_service,
     at,
 )
-from tests.property.core.containment_world import Setting, World
+from tests.property.core.containment_world import TICK, Setting, World
 from tests.property.core.model_search import Event, Events, all_of
 from tests.property.core.surroundings import (
     approvals,
@@ -35,6 +35,7 @@ from tests.property.core.surroundings import (
     evidence,
     flips,
     folds,
+    jobs,
     other_hands,
     person,
     put_back,
@@ -45,7 +46,7 @@ from tests.property.core.surroundings import (
 
 from firebreak.api.v1alpha1.aiservice import Mode
 from firebreak.api.v1alpha1.incident import AIIncidentSpec
-from firebreak.api.v1alpha1.policy import ContainmentPolicySpec, Severity
+from firebreak.api.v1alpha1.policy import ContainmentPolicySpec, ReleaseValidation, Severity
 from firebreak.core.situation import PastContainment
 
 _SOON = {"verifyWithin": "15m"}
@@ -78,6 +79,13 @@ def quick_policy(*steps: dict[str, Any], when: str = "NewRevision", **spec: Any)
     """A policy of which all times are one tick."""
     release = {"when": when, "stableFor": "15m", "ramp": [10, 100]}
     return a_policy(*steps, release=release, guardrails={"cooldown": "15m"}, **spec)
+
+
+def validated_policy(*steps: dict[str, Any]) -> ContainmentPolicySpec:
+    """A policy that asks for a Job before anything is given back."""
+    found = quick_policy(*steps)
+    validation = ReleaseValidation(cron_job="golden", timeout=TICK)
+    return found.model_copy(update={"release": found.release.model_copy(update={"validation": validation})})
 
 
 def a_case(
@@ -165,6 +173,14 @@ def small_cases() -> dict[str, Case]:
         ),
         "a switch in shares, and a person who gives it back": a_case(
             _IN_FORCE, _RELEASE, policy=quick_policy(SMALL | {"weights": [10, 100]}), must_end=False
+        ),
+        "a fix that a Job is to prove": a_case(
+            folds("Recovered"),
+            _IN_FORCE,
+            jobs,
+            deployments(V3),
+            policy=validated_policy(SMALL),
+            must_end=False,
         ),
         "what was in force is changed, and put back": a_case(
             _IN_FORCE, _FOLDS, other_hands(3), put_back, resolutions, policy=quick_policy(SMALL, DATES)

@@ -82,6 +82,14 @@ def rollouts(w: World) -> Iterator[Event]:
             yield f"rollout: {symbol}", replace(w, rollout=symbol)
 
 
+def jobs(w: World) -> Iterator[Event]:
+    """The Job that is to prove a fix ends, either way."""
+    if w.status is not None and w.status.validation is not None and w.status.validation.outcome == "Pending":
+        for symbol in ("InForce", "Failed"):
+            if symbol != w.job:
+                yield f"job: {symbol}", replace(w, job=symbol)
+
+
 def person(**fields: tuple[Any, ...]) -> Events:
     """A person sets each of these fields of the incident's spec to any of the values."""
 

@@ -38,6 +38,7 @@ class Kind:
 
 CONFIG_MAP = Kind(api_version="v1", kind="ConfigMap", plural="configmaps")
 CONTROLLER_REVISION = Kind(api_version="apps/v1", kind="ControllerRevision", plural="controllerrevisions")
+CRON_JOB = Kind(api_version="batch/v1", kind="CronJob", plural="cronjobs")
 DEPLOYMENT = Kind(api_version="apps/v1", kind="Deployment", plural="deployments")
 ENDPOINT_SLICE = Kind(api_version="discovery.k8s.io/v1", kind="EndpointSlice", plural="endpointslices")
 EVENT = Kind(api_version="v1", kind="Event", plural="events")
@@ -45,6 +46,7 @@ HORIZONTAL_POD_AUTOSCALER = Kind(
     api_version="autoscaling/v2", kind="HorizontalPodAutoscaler", plural="horizontalpodautoscalers"
 )
 HTTP_ROUTE = Kind(api_version="gateway.networking.k8s.io/v1", kind="HTTPRoute", plural="httproutes")
+JOB = Kind(api_version="batch/v1", kind="Job", plural="jobs")
 LEASE = Kind(api_version="coordination.k8s.io/v1", kind="Lease", plural="leases")
 NAMESPACE = Kind(api_version="v1", kind="Namespace", plural="namespaces", namespaced=False)
 RESOURCE_QUOTA = Kind(api_version="v1", kind="ResourceQuota", plural="resourcequotas")
@@ -64,7 +66,7 @@ FIREBREAK = {
 _ALL = {
     (kind.api_version, kind.kind): kind
     for kind in (
-        *(CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, EVENT, HTTP_ROUTE),
+        *(CONFIG_MAP, CONTROLLER_REVISION, CRON_JOB, DEPLOYMENT, JOB, ENDPOINT_SLICE, EVENT, HTTP_ROUTE),
         *(
             HORIZONTAL_POD_AUTOSCALER,
             LEASE,

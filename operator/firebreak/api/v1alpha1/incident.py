@@ -259,6 +259,27 @@ class CoverageLoss(ApiModel):
     """Since when at least half of the usual is judged again."""
 
 
+class ValidationOutcome(StrEnum):
+    """What came of the Job."""
+
+    PENDING = "Pending"
+    PASSED = "Passed"
+    FAILED = "Failed"
+
+
+class Validation(ApiModel):
+    """The Job that is to prove the fix."""
+
+    job: ObjectName
+    """Its name; recorded before it is made."""
+    since: Time
+    """When it was called for."""
+    outcome: ValidationOutcome = ValidationOutcome.PENDING
+    """What came of it."""
+    message: Text = ""
+    """In words."""
+
+
 class TimelineEntry(ApiModel):
     """One thing that happened."""
 
@@ -403,6 +424,8 @@ class AIIncidentStatus(ApiModel):
     """Since when the proof for giving back is being collected."""
     remediating_on: ReleaseWhen | None = None
     """What called for it: NewRevision, GaugeRecovered or Person (spec.release)."""
+    validation: Validation | None = None
+    """The Job that is to prove the fix, where the policy asks for one."""
     refuted: Annotated[tuple[ReleaseWhen, ...], Field(max_length=3)] = ()
     """What called for giving back while it was bad still; each counts again only when it was gone in between."""
     contain_followed: bool = False

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from firebreak.api.v1alpha1.aiservice import Category, FallbackRole
-from firebreak.api.v1alpha1.model import AGE, ApiModel, Column, Crd, Name, Resource, cel, matching
+from firebreak.api.v1alpha1.model import AGE, ApiModel, Column, Crd, Name, ObjectName, Resource, cel, matching
 from firebreak.api.v1alpha1.quantities import Duration, SomeDuration, parse_duration
 
 
@@ -205,6 +205,17 @@ class Guardrails(ApiModel):
     Assume (default) a G of 0.1, or Hold the first step on its evidence alone, until a person says so."""
 
 
+class ReleaseValidation(ApiModel):
+    """A Job that must succeed before users are sent to a fix."""
+
+    cron_job: ObjectName
+    """A CronJob in the service's namespace (suspended, if it is for this alone) whose jobTemplate is run once for each
+    fix: golden questions against the primary, and the inputs that failed. Its environment says which incident, service,
+    revision, objectives, onset and segments it is about (FIREBREAK_INCIDENT and so on)."""
+    timeout: SomeDuration = parse_duration("30m")
+    """A Job that has not ended in this time has failed; default 30m."""
+
+
 class Release(ApiModel):
     """How control is given back."""
 
@@ -229,6 +240,9 @@ class Release(ApiModel):
     """How long the proof must hold, at each step of the ramp too; default 30m."""
     ramp: Annotated[tuple[Annotated[int, Field(ge=1, le=100)], ...], Field(min_length=1, max_length=8)] = (10, 50, 100)
     """Shares of traffic given back, in percent; the first is the probe. Default 10, 50, 100."""
+    validation: ReleaseValidation | None = None
+    """What must pass before any share is given back, and before an incident ends as fixed; a person's word
+    (spec.release of the incident) needs none."""
 
 
 class Approval(StrEnum):

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import settings
-from tests.property.core.containment_world import Setting, World, Written, acted, decided
+from tests.property.core.containment_world import Setting, World, Written, acted, decided, situation_of
 from tests.property.core.model_search import Found, search
 from tests.property.core.questions import Case, small_cases, wide_cases
 
 from firebreak.core.commands import BeginClosing, BeginRemedy, Decision
+from firebreak.core.decide import decide
 
 SMALL, WIDE = small_cases(), wide_cases()
 IS_THOROUGH = settings.get_current_profile_name() == "thorough"
@@ -99,7 +100,23 @@ def unseen(setting: Setting, w: World) -> Decision:
     return decided(setting, replace(w, coverage="Usual"))
 
 
+def without_looking(setting: Setting, w: World) -> Decision:
+    """What others change of what is in force is not seen."""
+    return decide(replace(situation_of(setting, w), drifts={}), w.now)
+
+
+def without_asking(setting: Setting, w: World) -> Decision:
+    """The policy's Job is forgotten."""
+    if w.status is None or w.status.policy is None:
+        return decided(setting, w)
+    release = w.status.policy.release.model_copy(update={"validation": None})
+    policy = w.status.policy.model_copy(update={"release": release})
+    return decided(setting, replace(w, status=w.status.model_copy(update={"policy": policy})))
+
+
 WRONG = {
+    "without looking": (without_looking, "what was in force is changed, and put back", "counts as in force"),
+    "without asking": (without_asking, "a fix that a Job is to prove", "its Job has not passed"),
     "on a guess": (on_a_guess, "a rollback, and a fix for it", "is taken on"),
     "paused or not": (paused_or_not, "it is paused", "while everything is paused"),
     "approved for ever": (approved_for_ever, "steps wait for approval", "without approval"),

@@ -114,6 +114,8 @@ class Connection(KubeClient):
         query: Mapping[str, str] | None = None,
         body: Any = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
+        acting_as: str = "",
         deadline_seconds: float = READ_TIMEOUT,
     ) -> Answer:
         asked, place = f"{method} {path}", place_of(path)

@@ -21,6 +21,7 @@ from tests.property.core.containment_world import Setting, World, acted, decided
 from tests.property.core.model_search import Events, all_of
 from tests.property.core.questions import BACK, P1, SMALL, STATIC, quick_policy
 from tests.property.core.surroundings import (
+    approvals,
     deployments,
     effects,
     evidence,
@@ -59,6 +60,7 @@ def _surroundings() -> Events:
             severity=(Severity.P1, Severity.P4),
         ),
         resolutions,
+        approvals,
         deployments(V1, V2, V3, V4),
         other_hands(0, 1, 3, 4, 6, 7, 8),
         flips("refuses", "is_paused", "is_wave", "is_ready"),
@@ -74,13 +76,19 @@ class Containment(RuleBasedStateMachine):
         starts=st.tuples(st.sampled_from(["Met", "Confirmed"]), st.sampled_from(["Met", "Suspected"])),
         mode=st.sampled_from([Mode.ENFORCE, Mode.ENFORCE, Mode.OBSERVE]),
         is_declared=st.booleans(),
+        needs_approval=st.booleans(),
     )
-    def begin(self, service: str, when: str, starts: tuple[str, str], mode: Mode, is_declared: bool) -> None:
-        policy = quick_policy(ladders=_LADDERS, severity=P1, when=when)
+    def begin(
+        self, service: str, when: str, starts: tuple[str, str], mode: Mode, is_declared: bool, needs_approval: bool
+    ) -> None:
+        required = {severity: "Required" for severity in ("P1", "P2", "P3", "P4") if needs_approval}
+        policy = quick_policy(ladders=_LADDERS, severity=P1, when=when, approval=required)
         rails = a_policy(guardrails={"cooldown": "15m", "maxContainments": {"count": 2, "per": "24h"}}).guardrails
         spec = _SERVICES[service].spec
         spec = spec.model_copy(update={"containment": spec.containment.model_copy(update={"mode": mode})})
-        self.setting = Setting(spec=spec, policy=policy.model_copy(update={"guardrails": rails}))
+        self.setting = Setting(
+            spec=spec, policy=policy.model_copy(update={"guardrails": rails}), needs_approval=needs_approval
+        )
         self.events = _surroundings()
         self.world = World(verdicts=starts, folds=("Inconclusive",) * 2, mode=mode, is_declared=is_declared)
 

@@ -80,7 +80,7 @@ class CircuitBreaker:
         if now >= self._signs_at + _SIGNS_EVERY:
             self._signs_at = now
             self._signs = self._ill(services, now) if len(wave.since) > self._rules.services else {}
-        confirmed = control.spec.confirmed_trip if control else 0
+        confirmed = control.spec.confirmed_trip if control else None
         before, self._state = self._state, judge(self._state, self._wave, self._signs, confirmed, self._rules, now)
         self._telemetry.breaker(self._state)
         if (before.state, before.cause, before.trip) != (self._state.state, self._state.cause, self._state.trip):

@@ -69,7 +69,12 @@ def seen(wave: Wave, key: ServiceKey, breached: bool | None, now: datetime) -> W
 
 
 def judge(
-    before: Breaker, wave: Wave, signs: Mapping[ServiceKey, str], confirmed: int, rules: BreakerRules, now: datetime
+    before: Breaker,
+    wave: Wave,
+    signs: Mapping[ServiceKey, str],
+    confirmed: int | None,
+    rules: BreakerRules,
+    now: datetime,
 ) -> Breaker:
     """Where the breaker stands now.
 

@@ -81,6 +81,22 @@ class Place:
             "wait", name, "-n", self.namespace, f"--for=jsonpath={{.spec.{field}}}=false", "--timeout=20s"
         )
 
+    def me(self) -> str:
+        """The user name under which the API server knows the caller."""
+        said = json.loads(self._lab.kubectl("auth", "whoami", "-o", "json"))
+        return str(said["status"]["userInfo"]["username"])
+
+    def breaker(self, **breaker: object) -> None:
+        """What the operator records of the circuit breaker."""
+        patch = json.dumps({"status": {"breaker": breaker}})
+        self._lab.kubectl("patch", "fbc", "firebreak", "--subresource=status", "--type=merge", f"--patch={patch}")
+
+    def forget_control(self) -> None:
+        """As if nobody had paused or confirmed anything."""
+        patch = json.dumps({"spec": {"confirmedTrip": None}, "status": {"breaker": {"trip": 0, "state": "Ready"}}})
+        self._lab.kubectl("patch", "fbc", "firebreak", "--type=merge", f"--patch={patch}")
+        self._lab.kubectl("patch", "fbc", "firebreak", "--subresource=status", "--type=merge", f"--patch={patch}")
+
     def control(self) -> dict[str, object]:
         """The installation's switch."""
         return dict(json.loads(self._lab.kubectl("get", "firebreakcontrol", "firebreak", "-o", "json"))["spec"])
@@ -148,6 +164,33 @@ def test_the_next_step_can_be_asked_for_when_the_last_one_was_taken(place: Place
         assert "is told to take its next step" in said.result(timeout=30)
 
     assert place.incident_spec()["contain"] is True
+
+
+def test_a_step_is_approved_in_ones_own_name(place: Place) -> None:
+    """What waits is looked up, so nobody approves what is asked no longer; where nothing waits the answer says so."""
+    place.said("declare", "summarizer", "-d", "it swears")
+    assert "waits for no approval" in place.refused("approve", "summarizer")
+    asked = {"request": "l0-s0-rollback.3", "step": "l0-s0-rollback", "since": "2026-05-04T03:00:00.000Z"}
+    place.operator_says(approval=asked)
+
+    assert "l0-s0-rollback.3 is approved" in place.said("approve", "summarizer")
+
+    assert place.incident_spec()["approval"] == {"request": "l0-s0-rollback.3", "by": place.me()}
+
+
+def test_a_trip_of_the_circuit_breaker_is_confirmed_by_its_number(place: Place) -> None:
+    """Another number, or none that has tripped, is refused: what one has looked at is what one confirms."""
+    try:
+        place.firebreak("resume")
+        assert "it never has" in place.firebreak("confirm", "1").stderr
+        place.breaker(trip=2, state="Tripped", cause="MetricsPipeline", because="the judge is gone")
+        assert "its last trip was 2" in place.firebreak("confirm", "1").stderr
+        confirmed = place.firebreak("confirm", "2")
+        assert confirmed.returncode == 0, confirmed.stderr
+        assert "it counts once the metrics are well: the judge is gone" in confirmed.stdout
+        assert place.control()["confirmedTrip"] == 2
+    finally:
+        place.forget_control()
 
 
 def test_a_resolution_cannot_be_changed(place: Place) -> None:

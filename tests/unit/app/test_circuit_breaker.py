@@ -114,7 +114,7 @@ class World:
             state = await self.round()
         return state
 
-    def control(self, breaker: Breaker, confirmed: int = 0) -> None:
+    def control(self, breaker: Breaker, confirmed: int | None = None) -> None:
         """What stands in FirebreakControl."""
         self._version += 1
         spec, status = {"confirmedTrip": confirmed}, {"breaker": breaker.dump()}

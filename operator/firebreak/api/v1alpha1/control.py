@@ -15,7 +15,7 @@ class FirebreakControlSpec(ApiModel):
     """No new containment anywhere; what is in force stays, and incidents are still recorded."""
     reason: Annotated[str, Field(max_length=1024)] = ""
     """Why, for whoever finds it paused."""
-    confirmed_trip: Annotated[int, Field(ge=0)] = 0
+    confirmed_trip: Annotated[int, Field(ge=1)] | None = None
     """The number of a trip of the circuit breaker (status.breaker.trip) that a person has looked at: so many services
     are really bad, and what is held is done for all of them. Counts for that trip alone."""
 

@@ -17,7 +17,7 @@ from firebreak.app.backtest.hindsight import Span
 from firebreak.app.backtest.replayed import MOST_POINTS, Replayed, Track, between
 from firebreak.app.backtest.report import thresholds_of
 from firebreak.app.backtest.report_shape import IncidentReport, Report
-from firebreak.core.detectors.rules import Count, Sequential, Threshold
+from firebreak.core.detectors.rules import BurnRate, Count, Sequential, Threshold
 from firebreak.core.judgement import TRAILING_STEPS, Counts, tempered_interval
 from firebreak.core.verdict import Finding
 
@@ -81,7 +81,7 @@ def picture(track: Track, replayed: Replayed, report: Report, span: Span | None 
         font={"family": "system-ui, sans-serif", "size": 12},
     )
     figure.update_xaxes(range=[_time(start), _time(end)], hoverformat="%Y-%m-%d %H:%MZ")
-    figure.update_xaxes(showgrid=False, zeroline=False)
+    figure.update_xaxes(type="date", showgrid=False, zeroline=False)
     figure.update_yaxes(zeroline=False, gridcolor="rgba(138,143,152,0.22)")
     return figure
 
@@ -92,6 +92,8 @@ def _measured_title(track: Track) -> str:
             return "Share of bad answers in the trailing hour (60 steps), with its 95% interval"
         case Count():
             return "Events within the window"
+        case BurnRate():
+            return "Share of bad answers in the long window"
         case _:
             return "The gauge's value"
 
@@ -102,6 +104,8 @@ def _evidence_title(track: Track) -> str:
             return "Evidence against the objective, and what each tier needs"
         case Count():
             return "Events, and how many breach"
+        case BurnRate():
+            return "How many times too fast the error budget burns, and how many are a breach (a ticket, never a containment)"
         case _:
             return "Seconds beyond the limit, and how many breach"
 
@@ -182,8 +186,21 @@ def _limit(track: Track) -> float:
             return above
         case Threshold(below=float(below)):
             return below
+        case Sequential(allowed=allowed) | BurnRate(allowed=allowed):
+            return allowed
         case _:
             return 0.0
+
+
+def _needed(track: Track) -> float:
+    """What the evidence of a rule without tiers must reach."""
+    match track.spec.rule:
+        case Threshold(lasting=lasting):
+            return lasting.total_seconds()
+        case BurnRate(windows=windows):
+            return windows[0].factor
+        case _:
+            return _limit(track)
 
 
 def _evidence(figure: go.Figure, track: Track) -> None:
@@ -216,7 +233,7 @@ def _evidence(figure: go.Figure, track: Track) -> None:
             figure.add_hline(y=needed, line={"color": colour, "width": 1.2, "dash": "dash"}, row=2, col=1)
             _mark(figure, 2, float(np.log10(needed)), f"{tier}: {needed:,.0f}", colour)
         return
-    needed = track.spec.rule.lasting.total_seconds() if isinstance(track.spec.rule, Threshold) else _limit(track)
+    needed = _needed(track)
     figure.add_hline(y=needed, line={"color": _RED, "width": 1.2, "dash": "dash"}, row=2, col=1)
     _mark(figure, 2, needed, f"breach: {needed:g}", _RED)
 

@@ -77,6 +77,7 @@ class ConditionReason(StrEnum):
     AUTOSCALER_UNFIT = "AutoscalerUnfit"
     NOT_DENIED = "NotDenied"
     STEP_NOT_DECLARED = "StepNotDeclared"
+    RELEASE_UNREACHABLE = "ReleaseUnreachable"
     FREEZE_WINDOW = "FreezeWindow"
     FREEZE_UNREADABLE = "FreezeUnreadable"
     BREAKER_TRIPPED = "BreakerTripped"
@@ -117,6 +118,7 @@ _REASONS = {
     ConditionReason.AUTOSCALER_UNFIT: "An autoscaler would not let human review be raised as far as asked.",
     ConditionReason.NOT_DENIED: "An admission policy of the quarantine is missing, or does not deny.",
     ConditionReason.STEP_NOT_DECLARED: "The policy has a step for which the service declares nothing.",
+    ConditionReason.RELEASE_UNREACHABLE: "What a step changes would be given back by a person alone.",
     ConditionReason.FREEZE_WINDOW: "The policy says that nothing is to be changed at this time; the message says until when.",
     ConditionReason.FREEZE_UNREADABLE: "A freeze window of the policy cannot be read, so containments are held until it is corrected.",
     ConditionReason.BREAKER_TRIPPED: "So many services became bad at once that containments are held everywhere.",

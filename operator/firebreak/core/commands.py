@@ -98,7 +98,8 @@ class Reason(StrEnum):
     FIX_PROVEN = "FixProven"  # over: the fix passed
     KNOWN_GOOD_ACCEPTED = "KnownGoodAccepted"  # over: a person keeps the known-good revision
     FALSE_ALARM = "FalseAlarm"  # over: a person says it was none
-    SERVICE_GONE = "ServiceGone"  # over: the AIService was deleted
+    SERVICE_GONE = "ServiceGone"  # over, after a while in which it may come back: the AIService was deleted
+    SERVICE_BACK = "ServiceBack"  # the AIService exists again before anything was given back
     REHEARSED = "Rehearsed"  # a drill has found that the step can be carried out
     REHEARSING = "Rehearsing"  # a drill is under way
     AWAITING_SCHEDULE = "AwaitingSchedule"  # a drill waits for the next time of its schedule
@@ -326,6 +327,15 @@ class NoteOnDelete:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoteService:
+    """The AIService is gone while something is in force, or is back."""
+
+    is_gone: bool
+    reason: Reason
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoteHold:
     """What holds the next move, in words for the incident's condition; no message: nothing does any more."""
 
@@ -399,6 +409,7 @@ Command: TypeAlias = (
     | AskApproval
     | WithdrawApproval
     | NoteOnDelete
+    | NoteService
     | NoteHold
     | AskPeople
     | KeepAsking

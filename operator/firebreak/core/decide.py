@@ -21,6 +21,7 @@ from firebreak.core.commands import (
     Decision,
     Move,
     NoteOnDelete,
+    NoteService,
     Reason,
     SeeDrift,
     SeeGivenBack,
@@ -36,12 +37,15 @@ from firebreak.core.ladder import share_after
 from firebreak.core.observations import Failed, InForce
 from firebreak.core.opening import opening
 from firebreak.core.paging import note_hold, page
+from firebreak.core.proof import ACTIVE
 from firebreak.core.severity import ladder_of, severity_of, worst
 from firebreak.core.situation import Situation
-from firebreak.core.steps import helping, in_words, is_contained
+from firebreak.core.steps import changes_answers, helping, in_words, is_contained
 
 EXPOSURE_EVERY = timedelta(minutes=5)
 """While nothing is contained, how many users it touches is estimated again this often; that is not told by itself."""
+ORPHANED_FOR = timedelta(minutes=10)
+"""So long may an AIService be away before what contains its incident is given back."""
 
 
 def decide(s: Situation, now: datetime) -> Decision:
@@ -71,15 +75,39 @@ def decide(s: Situation, now: datetime) -> Decision:
 
 
 def without_service(incident: AIIncident, now: datetime) -> Decision:
-    """The AIService is gone while its incident is open: give back what can be given back, and end."""
+    """The AIService is gone while its incident is open: give back what can be given back, and end.
+
+    Not at once while traffic would go back to what failed: a service that is replaced is there again in a moment, and
+    one that was deleted by mistake is not for its users to pay for.
+    """
     if incident.status.phase is Phase.RESOLVED:
         return Decision()
+    if incident.status.closing is None and _would_give_back(incident):
+        gone_at = incident.status.orphaned_at
+        until = (gone_at or now) + ORPHANED_FOR
+        words = (
+            f"AIService {incident.spec.service} does not exist: apply it again, or what is in force is given back at "
+            f"{until:%H:%M:%SZ}; delete the incident to have it given back now"
+        )
+        if gone_at is None:
+            noted = NoteService(is_gone=True, reason=Reason.SERVICE_GONE, because=words)
+            return Decision(commands=(noted,), wake_at=until)
+        if now < until:
+            concern = Concern(reason=Reason.SERVICE_GONE, because=words)
+            return _first_that_acts((Move(concern=concern, wake_at=until),), incident, now)
     if incident.status.detected_at is None or incident.status.closing is None:
         because = f"AIService {incident.spec.service} does not exist: nothing is watched any more"
         leave = requests.is_left(incident)
         because += ", and what is in force stays" if leave else ""
         return Decision(commands=(BeginClosing(reason=Reason.SERVICE_GONE, because=because, leave=leave),))
     return _first_that_acts((_blocked(incident), release.close(incident.status, now)), incident, now)
+
+
+def _would_give_back(incident: AIIncident) -> bool:
+    if incident.metadata.deletion_timestamp is not None or requests.is_left(incident):
+        return False
+    held = [a for a in incident.status.actions if a.phase in ACTIVE and changes_answers(a.kind)]
+    return any(a.kind is not ActionKind.ROLL_BACK for a in held)
 
 
 def _first_that_acts(moves: tuple[Move, ...], incident: AIIncident, now: datetime) -> Decision:
@@ -112,6 +140,9 @@ def _classify(s: Situation, incident: AIIncident) -> Move:
             because=f"{ref.kind} {ref.name} is there now",
         )
         return Move(commands=(adopted,))
+    if status.orphaned_at is not None:
+        words = f"AIService {incident.spec.service} exists again; what is in force has stayed"
+        return Move(commands=(NoteService(is_gone=False, reason=Reason.SERVICE_BACK, because=words),))
     if status.on_delete is not s.spec.containment.on_delete:
         on_delete = s.spec.containment.on_delete
         words = f"the service says spec.containment.onDelete: {on_delete}"

@@ -6,7 +6,7 @@ what a schema or CEL can say; here is what rests on other objects.
 
 from firebreak.api.conditions import ConditionReason, ConditionType
 from firebreak.api.v1alpha1.aiservice import AIServiceSpec
-from firebreak.api.v1alpha1.policy import ActionKind, Step
+from firebreak.api.v1alpha1.policy import ActionKind, ReleaseWhen, Step
 from firebreak.api.v1alpha1.references import PolicyKind, TargetRef
 from firebreak.core.autoscaling import problem_of
 from firebreak.core.field_paths import FieldPath, PathError, find
@@ -15,10 +15,12 @@ from firebreak.core.ports import Unmatched
 from firebreak.core.problems import Problem
 from firebreak.core.situation import Situation
 
+_GIVEN_BACK = (ActionKind.SWITCH_TRAFFIC, ActionKind.DISABLE_FEATURE)
+
 
 def problems_of(s: Situation) -> tuple[Problem, ...]:
     """Everything that someone must change before all that is declared could be carried out."""
-    return (*_policy(s), *_targets(s), *_places(s), *_autoscaler(s))
+    return (*_policy(s), *_release(s), *_targets(s), *_places(s), *_autoscaler(s))
 
 
 def _policy(s: Situation) -> tuple[Problem, ...]:
@@ -39,6 +41,25 @@ def _policy(s: Situation) -> tuple[Problem, ...]:
                 found.append(_not_ready(ConditionReason.STEP_NOT_DECLARED, message))
     # A cluster policy fits many services: a step that one of them cannot take is no mistake of that service.
     return tuple(found) if ref.kind is PolicyKind.NAMESPACED else ()
+
+
+def _release(s: Situation) -> tuple[Problem, ...]:
+    """Steps that nothing but a person would give back, although the policy does not say so."""
+    if s.policy is None or s.spec.revision is not None:
+        return ()
+    has_gauge = any(o.indicator.gauge is not None for o in s.spec.objectives)
+    for i, ladder in enumerate(s.policy.ladders):
+        when = (ladder.release or s.policy.release).when
+        proven = when is ReleaseWhen.PERSON or (when is ReleaseWhen.GAUGE_RECOVERED and has_gauge)
+        taken = [t for t in ladder.steps if t.action in _GIVEN_BACK and not _missing(s.spec, t)]
+        if taken and not proven:
+            ref = s.spec.containment.policy
+            message = (
+                f"{ref.kind} {ref.name}, spec.ladders[{i}]: {taken[0].action} would be given back when a new revision is "
+                f"proven, and the service declares no spec.revision: declare it, or set release.when to Person"
+            )
+            return (_not_ready(ConditionReason.RELEASE_UNREACHABLE, message),)
+    return ()
 
 
 def _missing(spec: AIServiceSpec, step: Step) -> str:

@@ -39,6 +39,7 @@ from firebreak.core.commands import (
     KeepAsking,
     NoteHold,
     NoteOnDelete,
+    NoteService,
     OpenIncident,
     Reason,
     Resolve,
@@ -228,6 +229,8 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
             changes = {"approval": None}
         case NoteOnDelete():
             changes = {"on_delete": command.on_delete}
+        case NoteService():
+            changes = {"orphaned_at": (status.orphaned_at or now) if command.is_gone else None}
         case NoteHold():
             changes = {"held": _held(status.held, command, now)}
         case AskPeople():

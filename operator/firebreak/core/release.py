@@ -101,6 +101,8 @@ def next_move(s: Situation, incident: AIIncident, now: datetime) -> Move:
     else:
         fix = _fix(s, incident, release)
         move = _begin(s, fix, release, now) if fix else _review_no_longer_needed(s, status, release, now)
+        if not (fix or move.commands) and _awaits_nothing(s, status, release):
+            move = _only_a_person(status, release, now)
     return _unless_held(s, incident, move)
 
 
@@ -169,6 +171,23 @@ def _fix(s: Situation, incident: AIIncident, release: Release) -> BeginRemedy | 
                 return None
             words = "; ".join(f"{v.objective.objective}: {v.because}" for v in found if v)
             return BeginRemedy(on=when, revision="", reason=Reason.FIX_SEEN, because=words[:1024])
+
+
+def _awaits_nothing(s: Situation, status: AIIncidentStatus, release: Release) -> bool:
+    """Whether no sign of a fix can ever be seen: a new revision is awaited, and the service declares none."""
+    by_gauge = release.when is ReleaseWhen.GAUGE_RECOVERED and any(is_gauge(s.spec, n) for n in declared_of(s, status))
+    return s.spec.revision is None and release.when is not ReleaseWhen.PERSON and not by_gauge
+
+
+def _only_a_person(status: AIIncidentStatus, release: Release, now: datetime) -> Move:
+    late = max(a.proven_at or a.intended_at for a in helping(status)) + release.stable_for * PATIENCE
+    if now < late:
+        return Move(wake_at=late)
+    words = (
+        "contained, and no new revision can be seen, since the service declares no spec.revision: when it is repaired, "
+        "set spec.release, or end it with spec.resolution"
+    )
+    return Move(concern=Concern(reason=Reason.EVIDENCE_THIN, because=words))
 
 
 def _begin(s: Situation, fix: BeginRemedy, release: Release, now: datetime) -> Move:

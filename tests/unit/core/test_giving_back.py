@@ -35,12 +35,15 @@ from tests.builders import (
     with_status,
 )
 
+from firebreak.api.conditions import ConditionReason
 from firebreak.api.v1alpha1.incident import ActionPhase
 from firebreak.api.v1alpha1.policy import ReleaseWhen
 from firebreak.core.commands import AbandonRemedy, AskPeople, BeginClosing, BeginRemedy, Reason, Retarget
 from firebreak.core.decide import decide
+from firebreak.core.declaration import problems_of
 from firebreak.core.observations import Failed, InForce, Waiting
 from firebreak.core.record import landed, with_action
+from firebreak.core.revision import RevisionFacts
 from firebreak.core.situation import Hold, Situation
 from firebreak.core.verdict import RecoveryFinding
 
@@ -302,3 +305,26 @@ def test_each_ladder_may_have_its_own_proof(objective: str, remedy: ReleaseWhen)
     s = replace(now_saying(s, met(objective)), revision=revisions(V3, since=at(minutes=3)))
     begun = settled(s, at(minutes=4))
     assert status_of(begun).remediating_on is remedy
+
+
+def without_a_revision() -> Situation:
+    """Traffic is away, and the service declares no revision: no fix can ever be seen."""
+    nothing = RevisionFacts(problem="spec.revision is not declared")
+    s = contained_by_switch(service=a_service(without=("revision",)), revision=nothing)
+    return replace(now_saying(s, met()), revision=nothing)
+
+
+def test_what_only_a_person_can_give_back_is_said_beforehand() -> None:
+    """In a condition of the service, with what to change."""
+    (problem,) = [p for p in problems_of(without_a_revision()) if p.reason is ConditionReason.RELEASE_UNREACHABLE]
+    assert "SwitchTraffic would be given back when a new revision is proven" in problem.message
+    assert "release.when to Person" in problem.message
+
+
+def test_a_person_is_asked_where_no_fix_can_be_seen() -> None:
+    """Else the switch would stay for ever, and nobody would know why."""
+    s = settled(without_a_revision(), FIXED)
+    assert status_of(s).page is None
+    (command,) = decide(s, FIXED + STABLE * 11).commands
+    assert isinstance(command, AskPeople)
+    assert "declares no spec.revision" in command.because

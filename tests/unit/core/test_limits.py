@@ -32,7 +32,7 @@ from tests.builders import (
 from firebreak.api.v1alpha1.aiservice import Mode, OnDelete
 from firebreak.api.v1alpha1.incident import ActionPhase, AIIncidentStatus, Phase
 from firebreak.core.commands import BeginClosing, NoteHold, Reason, Retarget
-from firebreak.core.decide import decide, without_service
+from firebreak.core.decide import ORPHANED_FOR, decide, without_service
 from firebreak.core.field_writes import contained_again, given_back, ours, undone
 from firebreak.core.guardrails import unweighed, waits_for_clustering
 from firebreak.core.record import landed
@@ -182,13 +182,35 @@ def test_so_many_containments_in_a_time_and_no_more() -> None:
 
 
 def test_an_incident_whose_service_is_gone_is_given_back_and_ended() -> None:
-    """Nothing is watched any more, so nothing may stay."""
-    s = contained_by_switch()
+    """Nothing is watched any more, so nothing may stay; first people are asked, for it may be a slip."""
+    s, gone = contained_by_switch(), at(minutes=5)
+    for moment in (gone, gone):
+        assert s.incident is not None
+        s = carried_out(s, without_service(s.incident, moment), moment)
+    page = status_of(s).page
+    assert page is not None
+    assert (page.reason, "apply it again" in page.message) == (Reason.SERVICE_GONE, True)
     assert s.incident is not None
-    (command,) = without_service(s.incident, at(minutes=5)).commands
+    assert not without_service(s.incident, gone + ORPHANED_FOR / 2).commands
+    (command,) = without_service(s.incident, gone + ORPHANED_FOR).commands
     assert isinstance(command, BeginClosing)
     assert command.reason is Reason.SERVICE_GONE
-    assert without_service(an_incident(), T0).commands
+
+
+def test_a_service_that_is_replaced_keeps_its_containment() -> None:
+    """`kubectl replace --force` deletes it and makes it again: traffic does not go back to what failed in between."""
+    s = contained_by_switch()
+    assert s.incident is not None
+    s = carried_out(s, without_service(s.incident, at(minutes=5)), at(minutes=5))
+    s = settled(s, at(minutes=6))
+    assert status_of(s).orphaned_at is None
+    assert action_of(s, "SwitchTraffic").phase is ActionPhase.IN_FORCE
+    assert status_of(s).timeline[-1].reason == Reason.SERVICE_BACK
+
+
+def test_an_incident_that_holds_nothing_back_ends_with_its_service() -> None:
+    """There is nothing that users could lose."""
+    assert isinstance(without_service(an_incident(), T0).commands[0], BeginClosing)
 
 
 def test_what_was_perhaps_written_before_a_crash_stays_ours() -> None:
@@ -235,8 +257,9 @@ def test_a_deletion_gives_back_unless_it_is_said_otherwise() -> None:
     s = contained_by_switch(service=a_service(containment={"policy": {"name": "p"}, "onDelete": "Leave"}))
     s = said(settled(s, at(minutes=3)), on_delete=OnDelete.RESTORE)
     assert s.incident is not None
-    s = carried_out(s, without_service(s.incident, at(minutes=4)), at(minutes=4))
-    assert s.incident is not None
-    (command,) = without_service(s.incident, at(minutes=5)).commands
+    for moment in (at(minutes=4), at(minutes=14)):
+        s = carried_out(s, without_service(s.incident, moment), moment)
+        assert s.incident is not None
+    (command,) = without_service(s.incident, at(minutes=15)).commands
     assert isinstance(command, Retarget)
     assert command.undo

@@ -430,6 +430,8 @@ class AIIncidentStatus(ApiModel):
     """What called for giving back while it was bad still; each counts again only when it was gone in between."""
     contain_followed: bool = False
     """The step that spec.contain asks for was taken."""
+    orphaned_at: Time | None = None
+    """Since when the AIService does not exist, while something is in force that would be given back."""
     closing: Closing | None = None
     """Why it is ending."""
     held: Held | None = None

@@ -44,7 +44,7 @@ from firebreak.core.steps import changes_answers, helping, in_words, is_containe
 
 EXPOSURE_EVERY = timedelta(minutes=5)
 """While nothing is contained, how many users it touches is estimated again this often; that is not told by itself."""
-ORPHANED_FOR = timedelta(minutes=10)
+ORPHANED_FOR = timedelta(minutes=15)
 """So long may an AIService be away before what contains its incident is given back."""
 
 

@@ -467,6 +467,7 @@ def _record_key(status: AIIncidentStatus, said: AIIncidentSpec, age: Any) -> obj
         if status.approval
         else None,
         status.on_delete,
+        age(status.orphaned_at),
         tuple(sorted((a.reason, None if acknowledged else age(a.at)) for a in status.asked)),
         tuple((o.name, o.tier, o.breached, age(o.cleared_at)) for o in status.objectives),
         tuple((c.name, c.lost, age(c.back_at)) for c in status.coverage),

@@ -257,9 +257,9 @@ def test_a_deletion_gives_back_unless_it_is_said_otherwise() -> None:
     s = contained_by_switch(service=a_service(containment={"policy": {"name": "p"}, "onDelete": "Leave"}))
     s = said(settled(s, at(minutes=3)), on_delete=OnDelete.RESTORE)
     assert s.incident is not None
-    for moment in (at(minutes=4), at(minutes=14)):
+    for moment in (at(minutes=4), at(minutes=19)):
         s = carried_out(s, without_service(s.incident, moment), moment)
         assert s.incident is not None
-    (command,) = without_service(s.incident, at(minutes=15)).commands
+    (command,) = without_service(s.incident, at(minutes=20)).commands
     assert isinstance(command, Retarget)
     assert command.undo

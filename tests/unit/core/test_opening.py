@@ -18,12 +18,10 @@ from tests.builders import (
     met,
     opened,
     revisions,
-    settled,
     status_of,
     suspected,
 )
 
-from firebreak.api.v1alpha1.incident import Exposure
 from firebreak.core.commands import OpenIncident, Reason
 from firebreak.core.decide import decide
 from firebreak.core.verdict import Verdict
@@ -119,15 +117,9 @@ def test_there_are_no_suspects_without_a_known_good_revision() -> None:
 
 
 def test_words_that_are_too_long_are_cut_and_hold_nothing_up() -> None:
-    """Sixteen objectives with long names, and a segment of long labels: the incident is opened and contained."""
+    """Sixteen objectives with long names: the incident is opened, and what is wrong can be read."""
     names = [f"objective-{'x' * 48}-{i}" for i in range(16)]
     service = a_service(*(a_ratio(name=name) for name in names))
     s = opened(*(a_verdict(name) for name in names), service=service)
-    assert len(status_of(s).summary) <= 1024
-    joined = replace(
-        s,
-        verdicts={name: met(name, at=at(minutes=1)) for name in names},
-        exposure=Exposure(segments=(f"feature={'x' * 200},locale={'y' * 200}"[:256],)),
-    )
-    s = settled(joined, at(minutes=1))
-    assert [len(name) for name in status_of(s).exposure.segments] == [256]
+    assert 800 < len(status_of(s).summary) <= 1024
+    assert "suspect:" in status_of(s).summary

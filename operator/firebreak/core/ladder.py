@@ -17,6 +17,7 @@ from firebreak.core.field_writes import CannotCompile, disable_feature, raise_hu
 from firebreak.core.observations import InForce
 from firebreak.core.proof import active
 from firebreak.core.situation import Situation
+from firebreak.core.steps import is_void
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,7 @@ def _plan(s: Situation, status: AIIncidentStatus, step: Step) -> Planned:
         case ActionKind.RAISE_HUMAN_REVIEW:
             if s.spec.human_review is None:
                 return _not_declared("spec.humanReview")
-            if before := active(status, step.action):
+            if (before := active(status, step.action)) and not is_void(before):
                 return _already(before)
             writes = raise_human_review(s, s.spec.human_review)
             return Plan(subject="", writes=writes, because="people look at more answers meanwhile")
@@ -86,7 +87,7 @@ def _plan(s: Situation, status: AIIncidentStatus, step: Step) -> Planned:
         case ActionKind.SWITCH_TRAFFIC:
             if s.spec.traffic is None:
                 return _not_declared("spec.traffic")
-            if before := active(status, step.action):
+            if (before := active(status, step.action)) and not is_void(before):
                 return _already(before)
             assert step.fallback is not None, "the CRD refuses SwitchTraffic without fallback"
             fallback = choose(s.spec.fallbacks, step.fallback)

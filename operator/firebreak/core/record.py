@@ -60,7 +60,7 @@ from firebreak.core.commands import (
 from firebreak.core.field_writes import undone
 from firebreak.core.paging import PAGE_EVERY
 from firebreak.core.proof import ACTIVE
-from firebreak.core.steps import changes_answers, in_words, is_contained
+from firebreak.core.steps import changes_answers, in_words, is_contained, is_void
 
 TIMELINE_LIMIT = 200
 _KEPT_HEAD = 50
@@ -122,7 +122,9 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
             }
         case TakeStep() | SkipStep():
             # What was only said in mode Observe gives way to what is done.
-            others = tuple(a for a in status.actions if not _is_said_only(a, command.action))
+            others = tuple(
+                _overtaken(a, command.action, now) for a in status.actions if not _is_said_only(a, command.action)
+            )
             if any(a.id == command.action.id for a in others):
                 return status
             changes = {"actions": (*others, command.action)}
@@ -280,6 +282,14 @@ def _held(held: Held | None, command: NoteHold, now: datetime) -> Held | None:
         return None
     since = held.since if held is not None and held.reason == command.reason else now
     return Held(since=since, reason=command.reason, message=command.message)
+
+
+def _overtaken(action: Action, by: Action, now: datetime) -> Action:
+    """A step of which nothing counts any more is over when another of its kind takes its place."""
+    if by.phase is not ActionPhase.INTENDED or action.kind is not by.kind or not is_void(action):
+        return action
+    words = f"{in_words(by)} has taken its place: {action.message}"[:1024]
+    return action.model_copy(update={"phase": ActionPhase.KEPT, "ended_at": now, "message": words})
 
 
 def blocked(action: Action, message: str) -> Action:

@@ -29,6 +29,11 @@ def is_taken_back(action: Action) -> bool:
     return action.phase is ActionPhase.BLOCKED and action.applied_at is None and is_owed(action)
 
 
+def is_void(action: Action) -> bool:
+    """Whether nothing of it counts any more: it was refused and is taken back, or somebody has changed it."""
+    return action.phase is ActionPhase.BLOCKED and not is_taken_back(action)
+
+
 def is_owed(action: Action) -> bool:
     """Whether something of it has still to be written."""
     return any(not (w.landed or w.left) for w in action.writes)

@@ -10,7 +10,9 @@ from tests.builders import (
     REVIEW_STEP,
     ROLL_BACK,
     ROUTE,
+    T0,
     TO_SMALL,
+    TO_STATIC,
     V2,
     a_cluster,
     a_policy,
@@ -26,6 +28,7 @@ from tests.builders import (
     said,
     settled,
     status_of,
+    with_status,
 )
 
 from firebreak.api.v1alpha1.incident import ActionPhase, Outcome, Phase
@@ -35,6 +38,7 @@ from firebreak.core.drift import drift_of
 from firebreak.core.incident_conditions import with_conditions
 from firebreak.core.observations import InForce
 from firebreak.core.ports import KubeObject
+from firebreak.core.record import blocked, landed, with_action
 from firebreak.core.situation import Situation
 from firebreak.core.steps import is_contained
 from firebreak.core.verdict import RecoveryFinding
@@ -154,3 +158,27 @@ def test_an_object_that_is_gone_is_told() -> None:
     """What does not exist contains nothing."""
     s = settled(_looked_at(contained_by_switch(policy=a_policy(TO_SMALL)), {ROUTE: None}), at(minutes=3))
     assert "HTTPRoute summarizer does not exist any more" in action_of(s, "SwitchTraffic").message
+
+
+def test_the_next_switch_takes_the_place_of_one_that_someone_took_back() -> None:
+    """A person asks for the next step: what nobody holds any more is not in its way, and is told no longer."""
+    s = contained_by_switch(policy=a_policy(TO_SMALL, TO_STATIC))
+    first = action_of(s, "SwitchTraffic")
+    s = replace(s, drifts={first.id: "its weight holds 100, not 0"}, objects=a_cluster(weights=(100, 0, 0)))
+    s = settled(s, at(minutes=5))
+    s = settled(replace(said(s, contain=True), drifts={}), at(minutes=6))
+    before, now = (a for a in status_of(s).actions if a.kind == "SwitchTraffic")
+    assert (before.phase, now.phase, now.subject) == (ActionPhase.KEPT, ActionPhase.INTENDED, "apology")
+    assert "has taken its place" in before.message
+
+
+def test_the_next_switch_is_tried_when_the_first_one_was_refused() -> None:
+    """Nothing of it was written, so the route stands as it was."""
+    s = settled(opened(policy=a_policy(TO_SMALL, TO_STATIC)), T0)
+    refused = blocked(action_of(s, "SwitchTraffic"), "refused (403): a webhook")
+    taken_back = refused.model_copy(update={"writes": tuple(landed(w) for w in refused.writes)})
+    s = settled(with_status(s, with_action(status_of(s), taken_back)), at(minutes=1))
+    assert [(a.subject, a.phase) for a in status_of(s).actions if a.kind == "SwitchTraffic"] == [
+        ("small-model", ActionPhase.KEPT),
+        ("apology", ActionPhase.INTENDED),
+    ]

@@ -123,18 +123,18 @@ class _Compiler:
 
     def objective(self, place: str, objective: Objective) -> None:
         try:
+            rule = self._rule(objective)
+        except ValueError as error:
+            self._problem(ProblemKind.REFUSED, f"{place}.detector", str(error))
+            return
+        try:
             indicator, names = self._indicator(objective.indicator)
+            _suits(indicator, rule)
         except _IndicatorMissing as error:
             self._problem(ProblemKind.INDICATOR_MISSING, f"{place}.indicator", str(error))
             return
         except ValueError as error:
             self._problem(ProblemKind.REFUSED, f"{place}.indicator", str(error))
-            return
-        try:
-            rule = self._rule(objective)
-            _suits(indicator, rule)
-        except ValueError as error:
-            self._problem(ProblemKind.REFUSED, f"{place}.detector", str(error))
             return
         longest = objective.detector.step * HISTORY_STEPS
         lasting = _looks_back(rule)

@@ -133,6 +133,9 @@ class Prometheus:
             raise SourceUnreachable(f"{self._base}: no answer within {seconds:g}s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise SourceUnreachable(f"{self._base}: {error}") from error
+        except RuntimeError as error:
+            # It was closed while this waited for its slot, since the source was declared anew.
+            raise SourceUnreachable(f"{self._base}: {error}") from error
         except ValueError as error:
             # Of a URL that passes the schema and is none; its words may hold what was sent.
             raise QueryRefused(f"{self._base}: cannot be asked ({type(error).__name__}): look at the URL") from error

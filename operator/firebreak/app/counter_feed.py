@@ -7,29 +7,28 @@ rebuilt equals what was folded step by step, to the bit, for samples that had ar
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from firebreak.app.folded import Folded, Rebuild
 from firebreak.app.grid import Grid
-from firebreak.app.replay import replay
+from firebreak.app.replay import Replay
 from firebreak.core.counters import FORGET_STEPS
 from firebreak.core.counting import Counting, Subject
 from firebreak.core.detectors.rules import Sequential
 from firebreak.core.detectors.sequential import EPOCH_STEPS, SequentialFolds
 from firebreak.core.detectors.tempering import TRAILING
 from firebreak.core.objectives import CountOf, ExposureSpec, Labels, ObjectiveSpec, Ratio, SourceKey, Watched
-from firebreak.core.ports_metrics import MetricsPort, Vector
-from firebreak.core.promql import confined
+from firebreak.core.ports_metrics import MetricsError, MetricsPort, Vector
+from firebreak.core.promql import SelectorRefused, confined
 
 # A fold that begins at an epoch depends on counts from before it: nbar looks back 60 steps, to counts that are whole
 # only once every series that is still remembered has been seen (90 steps), and needs 60 steps to know that judging
 # did not begin just now. Two more for the excess of bad that is held over.
 LEAD_STEPS = FORGET_STEPS + 1 + 2 * TRAILING + 2
 CONFINED_NAMESPACES = 50  # up to so many, a query names the namespaces; rows are filtered in any case
-_NOTHING = Vector(labels=(), values=np.zeros(0))
+AT_ONCE_STEPS = 30  # so many steps may what is in service wait for what is taken in
 
 
 class FeedKey(NamedTuple):
@@ -64,62 +63,49 @@ def subject_of(spec: Watched) -> Subject:
             return Subject(spec.service.namespace, spec.matchers)
 
 
-@dataclass(slots=True)
-class _Folded:
-    """The state of some objectives: counts, and a row of the folds for each ratio."""
-
-    counting: Counting
-    folds: SequentialFolds = field(default_factory=lambda: SequentialFolds(()))
-    specs: list[ObjectiveSpec] = field(default_factory=list)  # of each row
-    subject_of_row: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
-
-    _evidence: NDArray[np.float64] | None = None
-
-    def evidence(self) -> NDArray[np.float64]:
-        """E of each row; worked out once per step, since it is asked of each row alone."""
-        if self._evidence is None:
-            self._evidence = self.folds.evidence()
-        return self._evidence
-
-    def advance(self, step: int, bad: Vector, total: Vector | None) -> None:
-        self._evidence = None
-        counts = self.counting.advance(step, bad, total)
-        if self.specs:
-            self.folds.advance(step, counts.bad[self.subject_of_row], counts.judged[self.subject_of_row])
-
-    def join(self, folds: SequentialFolds) -> None:
-        self.folds, self._evidence = self.folds.join(folds), None
-
-    def index_rows(self) -> None:
-        self.subject_of_row = np.array([self.counting.index(subject_of(s)) for s in self.specs], dtype=np.intp)
+def _counting(key: FeedKey, subjects: Iterable[Subject] = ()) -> Counting:
+    return Counting(key.labels, subjects, paired=key.paired, kept=key.kept)
 
 
 class CounterFeed:
-    """The state of one feed. A failed query changes nothing: the steps stay due, and are read by range later."""
+    """The state of one feed. A failed query changes nothing: the steps stay due, and are read by range later.
+
+    What is new is rebuilt apart (`rebuild`) while what is known is served on (`advance`); each of the two runs once at
+    a time, and they may run together.
+    """
 
     def __init__(self, key: FeedKey) -> None:
         self.key = key
         self._wanted: dict[Watched, Subject] = {}
-        self._state = _Folded(Counting(key.labels, paired=key.paired, kept=key.kept))
+        self._state = Folded(_counting(key))
         self._rows: dict[ObjectiveSpec, int] = {}
         self._known: set[Watched] = set()
+        self._rebuilt: Rebuild | None = None
+        self._holds_gone = False
+        self.lacks_some = False
+        """Is there something wanted that has to be rebuilt?"""
+
+    @property
+    def source(self) -> SourceKey:
+        return self.key.source
+
+    @property
+    def grid(self) -> Grid:
+        return self.key.grid
 
     @property
     def counting(self) -> Counting:
         return self._state.counting
 
-    @property
-    def is_empty(self) -> bool:
-        return not self._wanted
-
     def want(self, specs: Iterable[Watched]) -> None:
         """From now on serve exactly these."""
         self._wanted = {spec: subject_of(spec) for spec in specs}
-        gone = self._known - self._wanted.keys()
-        if gone:
-            self._known -= gone
-            still = {self._wanted[spec] for spec in self._known}
-            self._keep(lambda subject: subject in still)
+        self._compare()
+
+    def _compare(self) -> None:
+        # Kept, since to compare thousands of specs takes longer than to read a step of them.
+        self.lacks_some = not self._wanted.keys() <= self._known
+        self._holds_gone = not self._known <= self._wanted.keys()
 
     def knows(self, spec: Watched) -> bool:
         """Has it been read up to the feed's last step?"""
@@ -129,57 +115,105 @@ class CounterFeed:
         return float(self._state.evidence()[self._rows[spec]])
 
     async def bring_up_to(self, due: int, port: MetricsPort) -> bool:
-        """Read every step up to `due`; True if there was anything to do. Raises MetricsError."""
+        """Read every step up to `due`, of all that is wanted; True if there was anything to do. Raises MetricsError."""
+        news = await self.advance(due, port)
+        if not self.lacks_some:
+            return news
+        await self.rebuild(due, port)
+        return await self.advance(due, port) or news
+
+    async def advance(self, due: int, port: MetricsPort) -> bool:
+        """The same of what is known already, and take in what was rebuilt; one call at a time."""
+        if self._holds_gone:
+            self._known &= self._wanted.keys()
+            self._compare()
+            still = {self._wanted[spec] for spec in self._known}
+            self._keep(lambda subject: subject in still)
         last = self.counting.last_step
         if last is not None and due - last > EPOCH_STEPS:
             # So long a gap is cheaper to rebuild, with the same result.
-            self._state, self._rows, self._known, last = (
-                _Folded(Counting(self.key.labels, paired=self.key.paired, kept=self.key.kept)),
-                {},
-                set(),
-                None,
-            )
+            self._forget()
+        elif last is not None and due > last:
+            try:
+                await self._read_on(last, due, port)
+            except (MetricsError, SelectorRefused):
+                raise
+            except Exception:
+                # A step may be counted by half: nothing may come of that.
+                self._forget()
+                raise
+            return await self._take_in(port) or True
+        return await self._take_in(port)
+
+    async def rebuild(self, due: int, port: MetricsPort) -> bool:
+        """Bring what is wanted and not known up to `due`, apart from what is in service, until `advance` takes it in.
+
+        It may take long, and others are served meanwhile. Raises MetricsError, and goes on at the next call.
+        """
+        first = (due // EPOCH_STEPS - 1) * EPOCH_STEPS - LEAD_STEPS
+        rebuilt = self._rebuilt
+        if rebuilt is not None and rebuilt.is_busy:
+            return False
+        if rebuilt is None or rebuilt.next < first or not rebuilt.specs & self._wanted.keys():
+            rebuilt = self._rebuilt = self._begin(first)
+        await self._read_apart(rebuilt, due, port)
+        return False
+
+    async def _read_apart(self, rebuilt: Rebuild, upto: int, port: MetricsPort) -> None:
+        try:
+            await rebuilt.bring_up_to(upto, port, self._queries(rebuilt.folded.counting.subjects))
+        except (MetricsError, SelectorRefused):
+            raise
+        except Exception:
+            self._rebuilt = None  # for the same reason as above
+            raise
+
+    def _begin(self, first: int) -> Rebuild:
         new = [spec for spec in self._wanted if spec not in self._known]
-        if new:
-            await self._rebuild(new, due if last is None else last, port)
-        behind = self.counting.last_step
-        if behind is None or behind >= due:
-            return bool(new)
-        if due - behind == 1:
-            bad, total = await self._instant(due, port, self._wanted.values())
-            self._state.advance(due, bad, total)
-        else:
-            await self._by_range(self._state, behind + 1, due, port, self._wanted.values())
-        if due // EPOCH_STEPS != behind // EPOCH_STEPS:
-            self._keep(lambda subject: True)  # once an epoch, drop what is forgotten
+        subjects = list(dict.fromkeys(self._wanted[spec] for spec in new))
+        folded = Folded(_counting(self.key, subjects))
+        folded.specs = [s for s in new if isinstance(s, ObjectiveSpec) and isinstance(s.rule, Sequential)]
+        folded.folds = SequentialFolds([s.rule for s in folded.specs if isinstance(s.rule, Sequential)])
+        folded.index_rows(subject_of)
+        return Rebuild(folded, frozenset(new), self.key.grid, first)
+
+    async def _take_in(self, port: MetricsPort) -> bool:
+        """True if what was rebuilt is in service from here on; the two must have read up to the same step."""
+        rebuilt, last = self._rebuilt, self.counting.last_step
+        if rebuilt is None or rebuilt.is_busy or not rebuilt.is_ready:
+            return False
+        if last is not None:
+            if last - rebuilt.next >= AT_ONCE_STEPS:
+                return False  # it is read on apart, until it is near enough
+            await self._read_apart(rebuilt, last, port)
+            if rebuilt.next != last + 1:
+                return False
+        self._rebuilt = None
+        self._state.counting.absorb(rebuilt.folded.counting)
+        self._state.join(rebuilt.folded.folds)
+        self._state.specs += rebuilt.folded.specs
+        self._known |= rebuilt.specs
+        self._compare()
+        self._index()
         return True
 
-    async def _rebuild(self, new: Sequence[Watched], upto: int, port: MetricsPort) -> None:
-        subjects = list(dict.fromkeys(self._wanted[spec] for spec in new))
-        rebuilt = _Folded(Counting(self.key.labels, subjects, paired=self.key.paired, kept=self.key.kept))
-        rebuilt.specs = [s for s in new if isinstance(s, ObjectiveSpec) and isinstance(s.rule, Sequential)]
-        rebuilt.folds = SequentialFolds([s.rule for s in rebuilt.specs if isinstance(s.rule, Sequential)])
-        rebuilt.index_rows()
-        epoch = (upto // EPOCH_STEPS - 1) * EPOCH_STEPS
-        await self._by_range(rebuilt, epoch - LEAD_STEPS, upto, port, subjects)
-        if rebuilt.counting.last_step is None:
-            rebuilt.advance(upto, _NOTHING, _NOTHING)
-        self._state.counting.absorb(rebuilt.counting)
-        self._state.join(rebuilt.folds)
-        self._state.specs += rebuilt.specs
-        self._known.update(new)
-        self._index()
+    async def _read_on(self, last: int, due: int, port: MetricsPort) -> None:
+        queries = self._queries(self.counting.subjects)
+        if due - last == 1:
+            self._state.advance(due, *await self._instant(due, port, queries))
+        else:
+            state = self._state
+            await Replay(self.key.grid, last + 1, state.advance, afresh=False, in_service=True).read(port, queries, due)
+        if due // EPOCH_STEPS != last // EPOCH_STEPS:
+            self._keep(lambda subject: True)  # once an epoch, drop what is forgotten
 
-    async def _by_range(
-        self, state: _Folded, first: int, last: int, port: MetricsPort, subjects: Iterable[Subject]
-    ) -> None:
-        afresh = state.counting.last_step is None
-        queries = self._queries(subjects)
-        await replay(port, queries, self.key.grid, first, last, state.advance, afresh=afresh)
+    def _forget(self) -> None:
+        self._state, self._rows, self._known = Folded(_counting(self.key)), {}, set()
+        self._compare()
 
-    async def _instant(self, step: int, port: MetricsPort, subjects: Iterable[Subject]) -> tuple[Vector, Vector | None]:
+    async def _instant(self, step: int, port: MetricsPort, queries: Sequence[str]) -> tuple[Vector, Vector | None]:
         at = self.key.grid.end(step)
-        vectors = await asyncio.gather(*(port.instant(query, at) for query in self._queries(subjects)))
+        vectors = await asyncio.gather(*(port.instant(query, at) for query in queries))
         return vectors[0], vectors[1] if len(vectors) > 1 else None
 
     def _queries(self, subjects: Iterable[Subject]) -> list[str]:
@@ -193,11 +227,11 @@ class CounterFeed:
         counting = self.counting
         kept = counting.without([subject for subject in counting.subjects if not is_kept(subject)])
         rows = [row for row, spec in enumerate(self._state.specs) if spec in self._known]
-        state = _Folded(kept, self._state.folds.take(np.array(rows, dtype=np.intp)))
+        state = Folded(kept, self._state.folds.take(np.array(rows, dtype=np.intp)))
         state.specs = [self._state.specs[row] for row in rows]
         self._state = state
         self._index()
 
     def _index(self) -> None:
-        self._state.index_rows()
+        self._state.index_rows(subject_of)
         self._rows = {spec: row for row, spec in enumerate(self._state.specs)}

@@ -4,6 +4,7 @@ Follows the catalog once a round of app/evaluate.py; Secrets are read again ever
 is left out with the reason; the objectives that read it say Error, and no others.
 """
 
+import asyncio
 import base64
 from collections.abc import Mapping
 
@@ -23,6 +24,10 @@ log = structlog.get_logger()
 
 SECRET_LABEL = "firebreak.dev/metric-source"
 _READ_SECRETS_EVERY_SECONDS = 60.0
+_SECRETS_AT_ONCE = 8
+
+_Known = tuple[MetricSourceSpec, float, Endpoint | str]
+"""A source as declared, when its Secrets were read, and where that leads to, or why nowhere."""
 
 
 class Unusable(Exception):
@@ -37,7 +42,8 @@ class Endpoints:
         self._catalog = catalog
         self._sources = sources
         self._namespace = namespace
-        self._known: dict[SourceKey, tuple[MetricSourceSpec, float, Endpoint | str]] = {}
+        self._known: Mapping[SourceKey, _Known] = {}
+        self._slots = asyncio.Semaphore(_SECRETS_AT_ONCE)
         self._in_use: Mapping[SourceKey, Endpoint] = {}
         self.unusable: Mapping[SourceKey, str] = {}
         """Why some sources cannot be asked."""
@@ -48,26 +54,22 @@ class Endpoints:
             *self._catalog.all(MetricSource),
             *self._catalog.all(ClusterMetricSource),
         )
-        known: dict[SourceKey, tuple[MetricSourceSpec, float, Endpoint | str]] = {}
+        known: dict[SourceKey, _Known] = {}
+        news = []
         for source in declared:
             key = SourceKey(source.metadata.namespace, source.metadata.name)
             spec, read_at, found = self._known.get(key, (None, float("-inf"), ""))
             stale = _has_secrets(source.spec) and monotonic - read_at >= _READ_SECRETS_EVERY_SECONDS
-            if spec != source.spec or stale:
-                try:
-                    found = await self._endpoint(key, source.spec)
-                except Unusable as error:
-                    found = str(error)
-                except ClusterUnavailable as error:
-                    log.warning("source_credentials_unread", source="/".join(filter(None, key)), error=str(error))
-                    if spec is None:
-                        continue
-                except Exception as error:
-                    # Whatever one source does must not end the round of all. Its words may hold the secret.
-                    log.exception("source_not_understood", source="/".join(filter(None, key)))
-                    found = f"cannot be used as declared ({type(error).__name__})"
-                read_at = monotonic
-            known[key] = (source.spec, read_at, found)
+            if spec is None or spec != source.spec or stale:
+                news.append((key, source.spec))
+            else:
+                known[key] = (spec, read_at, found)
+        async with asyncio.TaskGroup() as group:
+            reads = {key: group.create_task(self._found(key, spec)) for key, spec in news}
+        for key, spec in news:
+            now_found = reads[key].result()
+            if now_found is not None:
+                known[key] = (spec, monotonic, now_found)
         self._known = known
         wanted = {key: found for key, (_, _, found) in known.items() if isinstance(found, Endpoint)}
         unusable = {key: found for key, (_, _, found) in known.items() if isinstance(found, str)}
@@ -77,6 +79,21 @@ class Endpoints:
             self.unusable = unusable
         elif unusable:
             self.unusable = {**self.unusable, **unusable}
+
+    async def _found(self, key: SourceKey, spec: MetricSourceSpec) -> Endpoint | str | None:
+        """Where a source leads to, or why nowhere; None if that was never known and cannot be known now."""
+        try:
+            async with self._slots:
+                return await self._endpoint(key, spec)
+        except Unusable as error:
+            return str(error)
+        except ClusterUnavailable as error:
+            log.warning("source_credentials_unread", source="/".join(filter(None, key)), error=str(error))
+            return self._known[key][2] if key in self._known else None
+        except Exception as error:
+            # Whatever one source does must not end the round of all. Its words may hold the secret.
+            log.exception("source_not_understood", source="/".join(filter(None, key)))
+            return f"cannot be used as declared ({type(error).__name__})"
 
     async def _endpoint(self, key: SourceKey, spec: MetricSourceSpec) -> Endpoint:
         where = key.namespace or self._namespace

@@ -1,12 +1,15 @@
 """Which feeds serve what is watched, are they up to date, and what have they counted?
 
 Asked by app/sampler.py, which makes verdicts of it. What must stay true: queries grow with the number of distinct
-indicators, not of services; a source's fault stays with the feeds that read it, and is raised to nobody.
+indicators, not of services; a source's fault stays with the feeds that read it, and is raised to nobody; a slow source
+holds up no other, and a feed that takes in something new goes on with what it knows.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import datetime
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import structlog
@@ -15,6 +18,7 @@ from numpy.typing import NDArray
 from firebreak.app.counter_feed import CounterFeed, FeedKey, feed_key, subject_of
 from firebreak.app.gauge_feed import GaugeFeed
 from firebreak.app.grid import EPOCH, Grid
+from firebreak.app.reads import Reads
 from firebreak.app.shared_queries import SharedQueries
 from firebreak.core.counting import Sanity
 from firebreak.core.history import HISTORY_STEPS
@@ -32,6 +36,13 @@ Feed = CounterFeed | GaugeFeed
 FeedId = FeedKey | ObjectiveKey  # a gauge is read for one objective
 
 
+class ReadId(NamedTuple):
+    """What is read: a feed's next step, or apart from that what is new to it."""
+
+    feed: FeedId
+    apart: bool = False
+
+
 class Feeds:
     """Every feed that something watched needs, and no other."""
 
@@ -42,43 +53,71 @@ class Feeds:
         self._counters: dict[FeedKey, CounterFeed] = {}
         self._gauges: dict[ObjectiveKey, GaugeFeed] = {}
         self._refused: dict[ObjectiveKey, str] = {}
-        self._errors: dict[FeedId, MetricsError] = {}
+        self._errors: dict[ReadId, MetricsError] = {}
 
-    async def read(self, now: datetime) -> set[FeedId]:
-        """Read every step that is due; the feeds of which there is something new to judge."""
-        reads: dict[FeedId, asyncio.Task[bool]] = {}
+    async def read(self, now: datetime, reads: Reads[ReadId] | None = None) -> set[FeedId]:
+        """Read every step that is due; the feeds of which there is something new to judge.
+
+        With `reads` it waits for what is quick alone: the rest goes on, and is among the feeds of a later call.
+        """
+        if reads is None:
+            async with asyncio.TaskGroup() as group:
+                tasks = {key: group.create_task(self._read(key, feed, port, now)) for key, feed, port in self._asks()}
+            return {key for key, task in tasks.items() if task.result()}
+        for key, feed, port in self._asks():
+            if isinstance(feed, CounterFeed):
+                reads.begin(ReadId(key), partial(self._advance, key, feed, port, now))
+                if feed.lacks_some:
+                    rebuild = partial(self._rebuild, key, feed, port, now)
+                    reads.begin(ReadId(key, apart=True), rebuild, waited_for=False)
+            else:
+                reads.begin(ReadId(key), partial(self._read, key, feed, port, now))
+        return {read.feed for read, is_news in (await reads.ended()).items() if is_news}
+
+    def _asks(self) -> Iterator[tuple[FeedId, Feed, MetricsPort | None]]:
+        """Each feed with the store that it asks in this round."""
+        for key, feed in self._counters.items():
+            yield key, feed, self._source(feed.source)
         shared: dict[SourceKey, SharedQueries] = {}
-        async with asyncio.TaskGroup() as group:
-            for key, feed in self._counters.items():
-                reading = self._read(key, self._source(key.source), feed, key.grid.due(now))
-                reads[key] = group.create_task(reading, name=f"sample {key.bad}")
-            for objective, gauge in self._gauges.items():
-                source = gauge.spec.source
-                port = self._source(source)
-                if port is not None and gauge.shared is not None:
-                    port = shared.setdefault(source, SharedQueries(port))
-                reading = self._read(objective, port, gauge, gauge.grid.due(now))
-                reads[objective] = group.create_task(reading, name=f"sample {objective}")
-        return {feed for feed, task in reads.items() if task.result()}
+        for objective, gauge in self._gauges.items():
+            port = self._source(gauge.source)
+            if port is not None and gauge.shared is not None:
+                port = shared.setdefault(gauge.source, SharedQueries(port))
+            yield objective, gauge, port
 
-    async def _read(self, key: FeedId, port: MetricsPort | None, feed: Feed, due: int) -> bool:
-        """True if there is something new to judge."""
-        before = self._errors.pop(key, None)
-        source = feed.spec.source if isinstance(feed, GaugeFeed) else feed.key.source
+    async def _read(self, key: FeedId, feed: Feed, port: MetricsPort | None, now: datetime) -> bool:
+        return await self._asked(ReadId(key), feed, port, lambda port: feed.bring_up_to(feed.grid.due(now), port))
+
+    async def _advance(self, key: FeedId, feed: CounterFeed, port: MetricsPort | None, now: datetime) -> bool:
+        return await self._asked(ReadId(key), feed, port, lambda port: feed.advance(feed.grid.due(now), port))
+
+    async def _rebuild(self, key: FeedId, feed: CounterFeed, port: MetricsPort | None, now: datetime) -> bool:
+        read = ReadId(key, apart=True)
+        return await self._asked(read, feed, port, lambda port: feed.rebuild(feed.grid.due(now), port))
+
+    async def _asked(
+        self, read: ReadId, feed: Feed, port: MetricsPort | None, ask: Callable[[MetricsPort], Awaitable[bool]]
+    ) -> bool:
+        """True if there is something new to judge; an error stays until the next answer."""
+        before = self._errors.get(read)
+        error: MetricsError
         try:
             if port is None:
-                raise QueryRefused(f"there is no usable metric source {'/'.join(filter(None, source))}")
-            return await feed.bring_up_to(due, port) or before is not None
-        except MetricsError as error:
-            self._errors[key] = error
-        except SelectorRefused as error:
-            self._errors[key] = QueryRefused(str(error))
-        except Exception as error:
+                raise QueryRefused(f"there is no usable metric source {'/'.join(filter(None, feed.source))}")
+            news = await ask(port)
+        except MetricsError as found:
+            error = found
+        except SelectorRefused as found:
+            error = QueryRefused(str(found))
+        except Exception as found:
             # What nobody foresaw in one feed must not end the round of all.
-            told = f"reading failed: {type(error).__name__}: {error}"[:300]
-            if str(before) != told:
-                log.exception("feed_not_read", source="/".join(filter(None, source)))
-            self._errors[key] = QueryRefused(told)
+            error = QueryRefused(f"reading failed: {type(found).__name__}: {found}"[:300])
+            if str(before) != str(error):
+                log.exception("feed_not_read", source="/".join(filter(None, feed.source)))
+        else:
+            self._errors.pop(read, None)
+            return news or before is not None
+        self._errors[read] = error
         return True
 
     def want(self, watched: Iterable[Watched]) -> None:
@@ -108,7 +147,7 @@ class Feeds:
         self._gauges = gauges
         self._share_gauges()
         kept = {*self._counters, *self._gauges}
-        self._errors = {key: error for key, error in self._errors.items() if key in kept}
+        self._errors = {read: error for read, error in self._errors.items() if read.feed in kept}
 
     def _share_gauges(self) -> None:
         sharers: dict[tuple[SourceKey, str, str], list[GaugeFeed]] = {}
@@ -145,10 +184,13 @@ class Feeds:
             return error_verdict(spec, VerdictReason.SPEC_REFUSED, self._refused[spec.key], now)
         key = feed_key(spec)
         feed: Feed | None = self._counters.get(key) if key else self._gauges.get(spec.key)
-        error = self._errors.get(key or spec.key)
+        error = self._errors.get(ReadId(key or spec.key))
         last = None
         if isinstance(feed, CounterFeed):
-            last = feed.counting.last_step if feed.knows(spec) else None
+            if feed.knows(spec):
+                last = feed.counting.last_step
+            else:
+                error = self._errors.get(ReadId(key or spec.key, apart=True), error)
         elif isinstance(feed, GaugeFeed):
             last = feed.last_step
         grid = Grid(spec.step, spec.settle)

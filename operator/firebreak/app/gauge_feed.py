@@ -29,6 +29,7 @@ class GaugeFeed:
         if not isinstance(spec.indicator, Gauge) or not isinstance(spec.rule, Threshold):
             raise TypeError(f"{spec.key} is not a gauge")
         self.spec = spec
+        self.source = spec.source
         self.grid = Grid(spec.step, spec.settle)
         self.query = confined(spec.indicator.expr, spec.labels.namespace, [spec.key.namespace])
         self._worst: Callable[[Floats], np.float64] = np.max if spec.rule.above is not None else np.min

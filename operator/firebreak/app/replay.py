@@ -7,10 +7,8 @@ history means the same to all of them. Memory is bounded by the size of one answ
 import asyncio
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from firebreak.app.grid import Grid
-from firebreak.core.ports_metrics import Matrix, MetricsPort, Vector
+from firebreak.core.ports_metrics import Matrix, MetricsError, MetricsPort, Vector
 
 CHUNK_POINTS = 200_000  # of one answer to a range query: some 5 MB
 LEAST_STEPS = 30
@@ -27,23 +25,55 @@ async def replay(
     `afresh`: nothing was read before `first`; then steps before anything was there are left out, since a state that has
     seen nothing stays what it is. Raises MetricsError; what was handed over until then stays so.
     """
-    # How many series there are decides how many steps fit into one answer.
-    now = await asyncio.gather(*(port.instant(query, grid.end(last)) for query in queries))
-    steps = min(MOST_STEPS, max(LEAST_STEPS, CHUNK_POINTS // max(1, *(len(vector.labels) for vector in now))))
-    begun = not afresh
-    for start in range(first, last + 1, steps):
-        end = min(last, start + steps - 1)
-        answers = await asyncio.gather(
-            *(port.range(query, grid.end(start), grid.end(end), grid.step) for query in queries)
-        )
-        begun = await asyncio.to_thread(_hand_over, start, answers, advance, begun)
+    await Replay(grid, first, advance, afresh=afresh).read(port, queries, last)
 
 
-def _hand_over(start: int, answers: Sequence[Matrix], advance: Advance, begun: bool) -> bool:
-    present = np.logical_or.reduce([answer.present.any(axis=0) for answer in answers])
-    for offset in range(len(present)):
-        begun = begun or bool(present[offset])
-        if begun:
-            total = answers[1].at(offset) if len(answers) > 1 else None
-            advance(start + offset, answers[0].at(offset), total)
-    return begun
+class Replay:
+    """A stretch that is being read. It goes on from where it was when a store has failed, and beyond where it ended."""
+
+    def __init__(self, grid: Grid, first: int, advance: Advance, *, afresh: bool, in_service: bool = False) -> None:
+        """`afresh` as above; `in_service`: others look at what is advanced while this reads."""
+        self._grid = grid
+        self._advance = advance
+        self._in_service = in_service
+        self._most = MOST_STEPS
+        self.next = first
+        """The first step that was not handed over."""
+        self.begun = not afresh
+        """Whether anything was there so far; from then on every step counts."""
+
+    async def read(self, port: MetricsPort, queries: Sequence[str], last: int) -> None:
+        """Hand over every step up to `last`. Raises MetricsError; called again, it goes on."""
+        if self.next > last:
+            return
+        # How many series there are decides how many steps fit into one answer.
+        now = await asyncio.gather(*(port.instant(query, self._grid.end(last)) for query in queries))
+        series = max(1, *(len(vector.labels) for vector in now))
+        fitting = max(LEAST_STEPS, CHUNK_POINTS // series)
+        while self.next <= last:
+            steps = min(self._most, fitting)
+            start, end = self._grid.end(self.next), self._grid.end(min(last, self.next + steps - 1))
+            try:
+                answers = await asyncio.gather(*(port.range(query, start, end, self._grid.step) for query in queries))
+            except MetricsError:
+                # Too long in coming, or too large: it may be had in smaller bites.
+                self._most = max(1, min(steps, LEAST_STEPS * 2) // 2)
+                raise
+            self._most = min(MOST_STEPS, self._most + max(1, self._most // 8))
+            if self._in_service:
+                for offset in range(answers[0].present.shape[1]):
+                    self._hand_over(answers, offset)
+                    # Between two steps what is looked at is whole, and nobody waits for long.
+                    await asyncio.sleep(0)
+            else:
+                await asyncio.to_thread(self._hand_over_all, answers)
+
+    def _hand_over_all(self, answers: Sequence[Matrix]) -> None:
+        for offset in range(answers[0].present.shape[1]):
+            self._hand_over(answers, offset)
+
+    def _hand_over(self, answers: Sequence[Matrix], offset: int) -> None:
+        self.begun = self.begun or any(bool(answer.present[:, offset].any()) for answer in answers)
+        if self.begun:
+            self._advance(self.next, answers[0].at(offset), answers[1].at(offset) if len(answers) > 1 else None)
+        self.next += 1

@@ -13,7 +13,8 @@ import numpy as np
 import structlog
 
 from firebreak.app.counter_feed import feed_key, subject_of
-from firebreak.app.feeds import FeedId, Feeds
+from firebreak.app.feeds import FeedId, Feeds, ReadId
+from firebreak.app.reads import Reads
 from firebreak.core.comparison import Comparison
 from firebreak.core.coverage import Coverage, coverage_of
 from firebreak.core.detectors.burn_rate import expected_delay as burning_unseen
@@ -44,7 +45,7 @@ from firebreak.core.judgement import (
 )
 from firebreak.core.objectives import ObjectiveKey, ObjectiveSpec, Ratio, ServiceKey, SourceKey, Watched
 from firebreak.core.ports_metrics import MetricsPort
-from firebreak.core.verdict import Finding, Health, RecoveryFinding, RecoveryVerdict, Verdict, VerdictReason
+from firebreak.core.verdict import Finding, Health, RecoveryFinding, RecoveryVerdict, Tier, Verdict, VerdictReason
 
 log = structlog.get_logger()
 
@@ -65,22 +66,30 @@ class Sampler:
         self._told: dict[ObjectiveKey, tuple[ObjectiveSpec, Kind]] = {}
         self._covered: dict[ObjectiveKey, tuple[tuple[ObjectiveSpec, int | None, int | None], Coverage | None]] = {}
 
-    async def sample(self, watched: Collection[Watched], now: datetime) -> set[ServiceKey]:
+    async def sample(
+        self, watched: Collection[Watched], now: datetime, reads: Reads[ReadId] | None = None
+    ) -> set[ServiceKey]:
         """Read every step that is due; the services of which a verdict has changed in kind.
 
         Changed in kind: another finding, reason or tier than at the last call. Numbers alone do not count.
+        With `reads`, a slow source's steps are read on beside it, and seen by a later call.
         """
         self._feeds.want(watched)
         self._covered = {key: known for key, known in self._covered.items() if key in self._feeds.objectives}
-        return self._changed(await self._feeds.read(now), now)
+        read = await self._feeds.read(now, reads)
+        slow = {one.feed for one in reads.under_way if not one.apart} if reads is not None else set()
+        return self._changed(read, slow, now)
 
-    def _changed(self, read: set[FeedId], now: datetime) -> set[ServiceKey]:
+    def _changed(self, read: set[FeedId], slow: set[FeedId], now: datetime) -> set[ServiceKey]:
         changed = set()
         told = {}
         for key, spec in self._feeds.objectives.items():
             before = self._told.get(key)
             # Where nothing was read nothing is new: a feed that lags behind is read at every call until it does not.
-            if before is not None and before[0] == spec and (feed_key(spec) or key) not in read:
+            feed = feed_key(spec) or key
+            # What is slow may have become too old meanwhile.
+            may_differ = feed in read or (feed in slow and self._feeds.unusable(spec, now) is not None)
+            if before is not None and before[0] == spec and not may_differ:
                 told[key] = before
                 continue
             try:
@@ -88,8 +97,7 @@ class Sampler:
             except Exception:
                 # One objective that cannot be judged must not end the round of all; its service's turn will say so.
                 log.exception("objective_not_judged", objective=str(key))
-                changed.add(key.service_key)
-                continue
+                told[key] = (spec, Kind(Finding.ERROR, VerdictReason.SPEC_REFUSED, Tier.NONE))
             if before is None or before[1] != told[key][1]:
                 changed.add(key.service_key)
         self._told = told

@@ -1,7 +1,10 @@
 """What is rebuilt from Prometheus equals what was folded as it came."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -12,7 +15,9 @@ from firebreak.app.grid import Grid
 from firebreak.core.detectors.rules import Sequential
 from firebreak.core.detectors.sequential import EPOCH_STEPS
 from firebreak.core.objectives import ObjectiveKey, ObjectiveSpec, Ratio, SourceKey
+from firebreak.core.ports_metrics import Matrix, SourceUnreachable, Vector
 
+Answer = TypeVar("Answer")
 GRID = Grid(timedelta(seconds=60), timedelta(seconds=15))
 FIRST = EPOCH_STEPS * 20_000
 
@@ -107,6 +112,88 @@ async def test_an_objective_that_joins_later_is_as_if_it_had_always_been_there()
         await always.bring_up_to(step, store)
         await later.bring_up_to(step, store)
     assert state_of(later, specs) == state_of(always, specs)
+
+
+class FailingStore:
+    """Fails every so often, in the middle of whatever is being read, or where too long a range is asked for."""
+
+    def __init__(self, store: RecordedStore, every: int = 10**9, longest: int = 10**9) -> None:
+        self._store, self._every, self._longest, self.asked = store, every, longest, 0
+
+    async def _answer(self, moments: float, answer: Callable[[], Awaitable[Answer]]) -> Answer:
+        await asyncio.sleep(0)
+        self.asked += 1
+        if self.asked % self._every == 0 or moments > self._longest:
+            raise SourceUnreachable("no answer within 10s")
+        return await answer()
+
+    async def instant(self, query: str, at: datetime) -> Vector:
+        return await self._answer(1, lambda: self._store.instant(query, at))
+
+    async def range(self, query: str, start: datetime, end: datetime, step: timedelta) -> Matrix:
+        return await self._answer((end - start) / step + 1, lambda: self._store.range(query, start, end, step))
+
+
+async def test_a_rebuild_that_fails_on_the_way_goes_on_from_there():
+    """A source that is too slow for a long range is read all the same, in smaller bites, and to the same bit."""
+    steps = EPOCH_STEPS + LEAD_STEPS + 300
+    store = busy_store(5, steps)
+    specs = [objective("a"), objective("b")]
+    key = feed_key(specs[0])
+    assert key is not None
+    at_once, piecemeal = CounterFeed(key), CounterFeed(key)
+    failing = FailingStore(store, longest=40)
+    at_once.want(specs)
+    piecemeal.want(specs)
+    await at_once.bring_up_to(FIRST + steps - 2, store)
+    failures = 0
+    while not piecemeal.knows(specs[0]):
+        try:
+            await piecemeal.bring_up_to(FIRST + steps - 2, failing)
+        except SourceUnreachable:
+            failures += 1
+    assert 3 < failures < 30
+    assert failing.asked < 300
+    assert state_of(piecemeal, specs) == state_of(at_once, specs)
+
+
+async def test_what_is_rebuilt_beside_what_is_in_service_is_the_same_to_the_bit():
+    """Whatever fails, joins or lags meanwhile: at the end all that is known is as if it had always been there."""
+    rng = np.random.default_rng(6)
+    store = busy_store(6, 500)
+    specs = [objective("a"), objective("b"), objective("a", allowed=0.01)]
+    key = feed_key(specs[0])
+    assert key is not None
+    always, live = CounterFeed(key), CounterFeed(key)
+    failing = FailingStore(store, every=11)
+    always.want(specs)
+    live.want(specs[:1])
+    join = sorted(int(step) for step in rng.integers(100, 300, 2))
+    rebuilding: asyncio.Task[bool] | None = None
+    async with asyncio.TaskGroup() as group:
+        for step in range(3, 490):
+            await always.bring_up_to(FIRST + step, store)
+            if step in join:
+                live.want(specs[: 2 + join.index(step)])
+            if live.lacks_some and rebuilding is None:
+                rebuilding = group.create_task(quietly(live.rebuild(FIRST + step, failing)))
+            for _ in range(int(rng.integers(0, 4))):
+                await asyncio.sleep(0)
+            if rng.random() < 0.7:
+                await quietly(live.advance(FIRST + step, failing))
+            if rebuilding is not None and rebuilding.done():
+                rebuilding = None
+    while live.counting.last_step != FIRST + 489 or live.lacks_some:
+        await quietly(live.bring_up_to(FIRST + 489, failing))
+    assert state_of(live, specs) == state_of(always, specs)
+
+
+async def quietly(read: Awaitable[bool]) -> bool:
+    """As app/feeds.py takes a failure: the next read goes on."""
+    try:
+        return await read
+    except SourceUnreachable:
+        return False
 
 
 async def test_an_objective_that_leaves_disturbs_no_other():

@@ -127,7 +127,7 @@ class Prometheus:
                 asyncio.timeout(seconds),
                 self._session.post(f"{self._base}/api/v1/{path}", data=form, allow_redirects=False) as response,
             ):
-                body = await _limited(response)
+                body = await _limited(response, f"{self._base}: the answer to {form['query'][:300]}")
                 status = response.status
         except TimeoutError as error:
             raise SourceUnreachable(f"{self._base}: no answer within {seconds:g}s") from error
@@ -294,11 +294,14 @@ def _seconds(moment: datetime) -> str:
     return f"{moment.timestamp():.3f}"
 
 
-async def _limited(response: aiohttp.ClientResponse) -> bytes:
+async def _limited(response: aiohttp.ClientResponse, what: str) -> bytes:
     chunks, size = [], 0
     async for chunk in response.content.iter_any():
         chunks.append(chunk)
         size += len(chunk)
         if size > MAX_ANSWER_BYTES:
-            raise QueryRefused(f"the answer is larger than {MAX_ANSWER_BYTES // 2**20} MiB; narrow the selector")
+            raise QueryRefused(
+                f"{what} is larger than {MAX_ANSWER_BYTES // 2**20} MiB and is not read, for no service that uses it: "
+                "narrow the selector by a matcher, or drop the label that has so many values from the metric"
+            )
     return b"".join(chunks)

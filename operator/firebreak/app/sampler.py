@@ -16,6 +16,7 @@ from firebreak.app.counter_feed import feed_key, subject_of
 from firebreak.app.feeds import FeedId, Feeds, ReadId
 from firebreak.app.reads import Reads
 from firebreak.core.comparison import Comparison
+from firebreak.core.counting import MAX_GROUPS, MAX_REVISIONS
 from firebreak.core.coverage import Coverage, coverage_of
 from firebreak.core.detectors.burn_rate import expected_delay as burning_unseen
 from firebreak.core.detectors.regression import before_after, side_by_side
@@ -382,7 +383,15 @@ class Sampler:
             (sanity.invalid, "NaN, infinite or negative values"),
             (sanity.duplicate, "the same series twice in one answer: deduplicate replicas"),
             (sanity.bad_exceeded, "more bad than judged: do both count the same verdicts?"),
-            (sanity.too_many_groups, "too many values of revision and segment labels"),
+            (
+                sanity.too_many_groups,
+                f"over {MAX_GROUPS} combinations of revision and segments: the rest is told as other",
+            ),
+            (
+                sanity.too_many_revisions,
+                f"over {MAX_REVISIONS} values of the revision label: what the others count is not held for or against "
+                "any revision; have the label name versions, not builds of one or instances",
+            ),
             (sanity.unpaired, "some series have no bucket that ends at the limit: what they count is left out"),
         )
         return tuple(words for age, words in told if age is not None and age <= TRAILING_STEPS)

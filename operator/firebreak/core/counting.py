@@ -24,7 +24,9 @@ from firebreak.core.thinning import thinned
 REPLICA_LABELS = frozenset({"prometheus_replica", "__replica__"})
 JUDGE_LABEL = "judge"  # who gave the verdicts, docs/metrics-contract.md
 MAX_JUDGES = 16  # per service
-MAX_GROUPS = 256  # per service: segments are for scope, they must not cost the fleet its memory
+# Per service: neither segments, which are for scope, nor a label that names no version may cost the fleet its memory.
+MAX_GROUPS = 256
+MAX_REVISIONS = 128  # within what is kept: a deployment every twelve minutes
 _NEVER = np.iinfo(np.int64).min
 OVERFLOW = "other"  # the value of every segment label beyond that
 
@@ -42,7 +44,7 @@ class Subject(NamedTuple):
 
 class Group(NamedTuple):
     subject: int
-    revision: str  # empty where the metrics carry none
+    revision: str | None  # empty where the metrics carry none; None for all beyond MAX_REVISIONS: it is nobody's
     segments: tuple[str, ...]
 
 
@@ -56,6 +58,7 @@ class _Mark(IntEnum):
     TOO_MANY_GROUPS = 4
     PAIRED = 5  # where bad must be there beside judged: it was
     UNPAIRED = 6  # it was not, in some of the series
+    TOO_MANY_REVISIONS = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,7 @@ class Sanity:
     too_many_groups: int | None  # more than MAX_GROUPS combinations of revision and segments
     paired: int | None = None  # of a histogram: there was a bucket at the limit
     unpaired: int | None = None  # there was none, in some of the series: what they count is left out
+    too_many_revisions: int | None = None  # more than MAX_REVISIONS: what the others count is no revision's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +114,8 @@ class Counting:
         self._group_index: dict[Group, int] = {}
         self._groups_of: list[list[int]] = []
         self._judges: list[dict[str, int]] = []
+        self._revisions_of: list[set[str]] = []
+        self._lumped: dict[_Mark, set[int]] = {_Mark.TOO_MANY_GROUPS: set(), _Mark.TOO_MANY_REVISIONS: set()}
         self._group_subject = np.zeros(0, dtype=np.intp)
         self._carry = np.zeros(0)
         self._bad, self._total = _Side(), _Side()
@@ -137,7 +143,7 @@ class Counting:
 
     def has_revisions(self, subject: int) -> bool:
         """Do the metrics say whose revision an answer is?"""
-        return any(self.groups[g].revision for g in self._groups_of[subject])
+        return any(self.groups[g].revision != "" for g in self._groups_of[subject])
 
     def sanity(self, subject: int) -> Sanity:
         """What was odd about a subject's readings."""
@@ -153,6 +159,7 @@ class Counting:
             too_many_groups=ages[_Mark.TOO_MANY_GROUPS],
             paired=ages[_Mark.PAIRED],
             unpaired=ages[_Mark.UNPAIRED],
+            too_many_revisions=ages[_Mark.TOO_MANY_REVISIONS],
         )
 
     def advance(self, step: int, bad: Vector, total: Vector | None) -> StepCounts:
@@ -168,6 +175,10 @@ class Counting:
             if self._paired:
                 judged_by_group[~self._pairs(step, grown, counted)] = 0.0
             bad_by_group = self._bounded(step, bad_by_group, judged_by_group)
+        for mark, lumped in self._lumped.items():
+            if lumped:
+                rows = _indices(lumped)
+                self._marks[mark, self._group_subject[rows[judged_by_group[rows] > 0.0]]] = step
         if self._kept < 1.0:
             bad_by_group, judged_by_group = thinned(step, bad_by_group, judged_by_group, self._kept)
         self.history.grow(len(self.groups))
@@ -244,25 +255,33 @@ class Counting:
                 revision = values.get(self._names.revision, "") if self._names.revision else ""
                 segments = tuple(values.get(name, "") for name in declared.segments)
                 series = side.identity[identity] = len(side.group)
-                side.group.append(self._group(Group(subject, revision, segments), step))
+                side.group.append(self._group(Group(subject, revision, segments)))
                 judge = values.get(JUDGE_LABEL, "")
                 if judge and len(self._judges[subject]) < MAX_JUDGES:
                     self._judges[subject].setdefault(judge, step)
             admitted.append(series)
         return tuple(admitted)
 
-    def _group(self, group: Group, step: int) -> int:
+    def _group(self, group: Group, lumped: frozenset[_Mark] = frozenset()) -> int:
+        """The row of a group, or of what it is lumped together with where there are too many."""
+        revisions = self._revisions_of[group.subject]
+        if group.revision is not None and group.revision not in revisions:
+            if len(revisions) < MAX_REVISIONS:
+                revisions.add(group.revision)
+            else:
+                # Under a name of its own it could be taken for a revision; and it must not pass for "carries none".
+                group, lumped = group._replace(revision=None), lumped | {_Mark.TOO_MANY_REVISIONS}
+        if group not in self._group_index and len(self._groups_of[group.subject]) >= MAX_GROUPS and group.segments:
+            other = group._replace(segments=tuple(OVERFLOW for _ in group.segments))
+            group, lumped = other, lumped | {_Mark.TOO_MANY_GROUPS}
         index = self._group_index.get(group)
         if index is None:
-            if len(self._groups_of[group.subject]) >= MAX_GROUPS:
-                self._marks[_Mark.TOO_MANY_GROUPS, group.subject] = step
-                other = group._replace(segments=tuple(OVERFLOW for _ in group.segments))
-                if other != group:
-                    return self._group(other, step)
             index = self._group_index[group] = len(self.groups)
             self.groups.append(group)
             self._groups_of[group.subject].append(index)
             self._group_subject = np.append(self._group_subject, np.intp(group.subject))
+        for mark in lumped:
+            self._lumped[mark].add(index)
         return index
 
     def _add(self, subject: Subject) -> int:
@@ -272,6 +291,7 @@ class Counting:
         self._marks = np.append(self._marks, np.full((len(_Mark), 1), _NEVER), axis=1)
         self._groups_of.append([])
         self._judges.append({})
+        self._revisions_of.append(set())
         self._by_namespace.setdefault(subject.namespace, []).append(index)
         return index
 
@@ -293,7 +313,10 @@ class Counting:
             if still[series]
         } | set(other.history.rows_in_use())
         groups = {
-            theirs: self._group(group._replace(subject=new[group.subject]), step)
+            theirs: self._group(
+                group._replace(subject=new[group.subject]),
+                frozenset(mark for mark, lumped in other._lumped.items() if theirs in lumped),
+            )
             for theirs, group in enumerate(other.groups)
             if group.subject in new and theirs in alive
         }

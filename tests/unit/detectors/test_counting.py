@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from firebreak.core.counting import MAX_GROUPS, OVERFLOW, Counting, Subject
+from firebreak.core.counters import FORGET_STEPS
+from firebreak.core.counting import MAX_GROUPS, MAX_REVISIONS, OVERFLOW, Counting, Subject
 from firebreak.core.objectives import Labels
 from firebreak.core.ports_metrics import Vector
 
@@ -100,7 +101,43 @@ def test_too_many_segments_are_lumped_and_reported():
     assert found[1][1] == [float(MAX_GROUPS + 50)]
     assert (OVERFLOW,) in {group.segments for group in counting.groups}
     assert len(counting.groups) <= MAX_GROUPS + 1
-    assert counting.sanity(0).too_many_groups == 1
+    assert counting.sanity(0).too_many_groups == 0
+    assert counting.sanity(0).too_many_revisions is None
+
+
+@pytest.mark.parametrize("subject", [SUMMARIZER, Subject("docs", (("service", "summarizer"),))])
+def test_a_revision_label_without_bounds_costs_no_memory_and_blames_nobody(subject):
+    """What the revisions beyond the bound count is the service's, and no revision's; it is told as long as it counts."""
+    counting = Counting(Labels(), [subject])
+    rows = [{"revision": f"r{i}", "feature": f"f{i % 7}"} for i in range(5000)]
+    vectors = [vector(*((n * (i + 1), row) for i, row in enumerate(rows))) for n in range(5)]
+    found = counted(counting, *((vectors[0], one) for one in vectors))
+    assert [judged for _, judged in found[1:]] == [[5000 * 5001 / 2]] * 4
+    assert len(counting.groups) <= MAX_GROUPS + MAX_REVISIONS + 1
+    assert counting.history.nbytes < 10 * 2**20
+    assert counting.sanity(0).too_many_revisions == 0
+    assert counting.has_revisions(0)
+    of_each = [counting.history.window(counting.rows(0, f"r{i}"), 2, 2)[1].sum() for i in range(5000)]
+    assert [of_each[i] for i in range(MAX_REVISIONS)] == [i + 1.0 for i in range(MAX_REVISIONS)]
+    assert set(of_each[MAX_REVISIONS:]) == {0.0}
+
+
+def test_what_was_lumped_stays_nobodys_when_the_rest_is_forgotten():
+    """Else what is left would be taken for a service whose metrics carry no revisions, and count for each of them."""
+    counting = Counting(Labels(), [SUMMARIZER])
+    rows = [{"revision": f"r{i}"} for i in range(MAX_REVISIONS + 9)]
+    many = vector(*((1, row) for row in rows))
+    last = vector((1, rows[-1]))
+    counted(counting, (many, many))
+    for step in range(2, 2 + FORGET_STEPS + 2):
+        counting.advance(step, last, last)
+    left = counting.without()
+    assert [group.revision for group in left.groups] == [None]
+    assert left.has_revisions(0)
+    left.advance(step + 1, last, vector((7, rows[-1])))
+    assert left.history.window(left.rows(0), step + 1, step + 1)[1].tolist() == [6.0]
+    assert left.history.window(left.rows(0, rows[-1]["revision"]), step + 1, step + 1)[1].tolist() == [0.0]
+    assert left.sanity(0).too_many_revisions == 0
 
 
 def test_without_its_bucket_a_histogram_counts_nothing():

@@ -10,10 +10,11 @@ from firebreak.app.grid import Grid
 from firebreak.app.sampler import Sampler
 from firebreak.app.telemetry import Telemetry
 from firebreak.app.timed import TimedMetrics
+from firebreak.core.counting import MAX_REVISIONS
 from firebreak.core.detectors.rules import Sequential, Threshold
 from firebreak.core.objectives import Gauge, ObjectiveKey, ObjectiveSpec, Ratio, SourceKey
 from firebreak.core.ports_metrics import Matrix, Vector
-from firebreak.core.verdict import Finding, VerdictReason
+from firebreak.core.verdict import Finding, RecoveryFinding, VerdictReason
 
 GRID = Grid(timedelta(seconds=60), timedelta(seconds=15))
 FIRST = 29_000_000
@@ -94,3 +95,25 @@ async def test_an_objective_that_cannot_be_read_is_its_own_error() -> None:
     assert sampler.verdict(endless.key, END).finding is Finding.ERROR
     assert "OverflowError" in sampler.verdict(endless.key, END).because
     assert sampler.verdict(a_ratio().key, END).finding is Finding.MET
+
+
+async def test_a_revision_that_is_not_kept_apart_is_neither_blamed_nor_cleared() -> None:
+    """Too many values of the label: the service is judged as ever, the revision is not, and people are told why."""
+    store = RecordedStore(GRID)
+    for number in range(MAX_REVISIONS + 10):
+        labels = {"namespace": "docs", "service": "summarizer", "revision": f"build-{number:04}"}
+        for name, rate in (("bad_total", 0.1), ("judged_total", 10.0)):
+            store.write(name, labels, {FIRST + step: rate * step for step in range(20, 41)})
+    sampler = Sampler(lambda _: store)
+    key, since = a_ratio().key, GRID.end(FIRST + 20)
+
+    await sampler.sample([a_ratio()], END)
+
+    assert sampler.verdict(key, END).judged == 20 * 10.0 * (MAX_REVISIONS + 10)
+    apart, lumped = "build-0000", f"build-{MAX_REVISIONS:04}"
+    assert sampler.health(key, since, apart, END).judged == 200.0
+    assert sampler.health(key, since, lumped, END).judged == 0.0
+    assert not sampler.health(key, since, lumped, END).meets
+    assert sampler.recovery(key, since, lumped, 0.5, END).finding is RecoveryFinding.INCONCLUSIVE
+    (told,) = sampler.oddities(key)
+    assert f"over {MAX_REVISIONS} values of the revision label" in told

@@ -1,4 +1,7 @@
-"""One lab for the session, and a namespace of its own for each test."""
+"""One lab for the session, and a namespace of its own for each test.
+
+`make test` runs two sessions side by side, since these tests mostly wait: what shares a lab stays in one of them.
+"""
 
 import uuid
 from collections.abc import Iterator
@@ -10,6 +13,17 @@ from lab.install import install
 from lab.paths import IMAGES, REPOSITORY
 
 OWN_IMAGES = [Path(__file__).parent / part / "images.yaml" for part in ("lab", "operator")]
+
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The operator's scenarios have a lab for themselves, as the adapter's tests have; the others share one."""
+    for item in items:
+        if HERE in item.path.parents:
+            part = item.path.relative_to(HERE).parts[0]
+            item.add_marker(pytest.mark.xdist_group(part if part in ("operator", "kube") else "lab"))
 
 
 @pytest.fixture(scope="session")

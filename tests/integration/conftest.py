@@ -18,6 +18,7 @@ OWN_IMAGES = [Path(__file__).parent / part / "images.yaml" for part in ("lab", "
 HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The operator's scenarios have a lab for themselves, as the adapter's tests have; the others share one."""
     for item in items:

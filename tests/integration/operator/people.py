@@ -173,16 +173,20 @@ def a_step_waits_until_it_is_approved(place: Place) -> None:
     assert any(f"approved by {me}" in words for words in said(found, "RequestedByPerson"))
 
 
-def a_deleted_service_is_given_back(place: Place) -> None:
-    """Nothing is watched any more, so nothing stays in force; the record says why it ended."""
+def a_deleted_service_keeps_its_containment_until_it_is_sure(place: Place) -> None:
+    """People are asked first, for it may be a slip; who deletes the incident as well has everything given back."""
     place.declare()
     place.until_proven()
     before = declared(place)
     place.apply(declaration(**_CONTAIN))
     place.until_contained("declared")
+    contained = declared(place)
     place.kubectl("delete", "ais", "shop", "--wait=false")
-    found = place.until_resolved("declared")
-    assert found["status"]["closing"]["reason"] == "ServiceGone"
+    found = place.until_phase("declared", "AwaitingHuman", TOLD_WITHIN)
+    assert found["status"]["page"]["reason"] == "ServiceGone"
+    assert declared(place) == contained
+    place.kubectl("delete", "aii", "declared", "--wait=false")
+    place.until_gone("aii", "declared")
     assert declared(place) == before
     assert owned_by_firebreak(place) == []
 
@@ -206,6 +210,6 @@ SCENARIOS = (
     what_someone_has_changed_meanwhile_is_left_to_them,
     a_deleted_incident_gives_back_before_it_goes,
     a_step_waits_until_it_is_approved,
-    a_deleted_service_is_given_back,
+    a_deleted_service_keeps_its_containment_until_it_is_sure,
     a_namespace_goes_with_its_open_incident,
 )

@@ -19,7 +19,16 @@ from firebreak.core.counting import Counting, Subject
 from firebreak.core.detectors.rules import Sequential
 from firebreak.core.detectors.sequential import EPOCH_STEPS, SequentialFolds
 from firebreak.core.detectors.tempering import TRAILING
-from firebreak.core.objectives import CountOf, ExposureSpec, Labels, ObjectiveSpec, Ratio, SourceKey, Watched
+from firebreak.core.objectives import (
+    CountOf,
+    ExposureSpec,
+    JudgeErrorsSpec,
+    Labels,
+    ObjectiveSpec,
+    Ratio,
+    SourceKey,
+    Watched,
+)
 from firebreak.core.ports_metrics import MetricsError, MetricsPort, Vector
 from firebreak.core.promql import SelectorRefused, confined
 
@@ -45,7 +54,7 @@ def feed_key(spec: Watched) -> FeedKey | None:
     """Which feed serves this; None for a gauge."""
     grid = Grid(spec.step, spec.settle)
     match spec:
-        case ExposureSpec(selector=selector):
+        case ExposureSpec(selector=selector) | JudgeErrorsSpec(selector=selector):
             return FeedKey(spec.source, selector, None, grid, spec.labels)
         case ObjectiveSpec(indicator=Ratio(bad=bad, total=total, bound=bound)):
             return FeedKey(spec.source, bad, total, grid, spec.labels, bool(bound), spec.kept)
@@ -59,6 +68,8 @@ def subject_of(spec: Watched) -> Subject:
     match spec:
         case ObjectiveSpec():
             return Subject(spec.key.namespace, spec.matchers, spec.segments)
+        case JudgeErrorsSpec():
+            return Subject(spec.key.namespace, spec.matchers)
         case ExposureSpec():
             return Subject(spec.service.namespace, spec.matchers)
 

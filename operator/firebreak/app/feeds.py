@@ -23,7 +23,15 @@ from firebreak.app.shared_queries import SharedQueries
 from firebreak.core.counting import Sanity
 from firebreak.core.history import HISTORY_STEPS
 from firebreak.core.judgement import Counts, error_verdict, inconclusive_verdict
-from firebreak.core.objectives import ExposureSpec, ObjectiveKey, ObjectiveSpec, ServiceKey, SourceKey, Watched
+from firebreak.core.objectives import (
+    ExposureSpec,
+    JudgeErrorsSpec,
+    ObjectiveKey,
+    ObjectiveSpec,
+    ServiceKey,
+    SourceKey,
+    Watched,
+)
 from firebreak.core.ports_metrics import MetricsError, MetricsPort, PartialResponse, QueryRefused
 from firebreak.core.promql import SelectorRefused
 from firebreak.core.verdict import Verdict, VerdictReason
@@ -50,6 +58,7 @@ class Feeds:
         self._source = source
         self.objectives: dict[ObjectiveKey, ObjectiveSpec] = {}
         self.exposures: dict[ServiceKey, ExposureSpec] = {}
+        self.judge_errors: dict[ObjectiveKey, JudgeErrorsSpec] = {}
         self._counters: dict[FeedKey, CounterFeed] = {}
         self._gauges: dict[ObjectiveKey, GaugeFeed] = {}
         self._refused: dict[ObjectiveKey, str] = {}
@@ -122,19 +131,22 @@ class Feeds:
 
     def want(self, watched: Iterable[Watched]) -> None:
         """From now on serve exactly these."""
-        objectives, exposures = {}, {}
+        objectives, exposures, judge_errors = {}, {}, {}
         by_feed: dict[FeedKey, list[Watched]] = {}
         for spec in watched:
-            if isinstance(spec, ObjectiveSpec):
-                objectives[spec.key] = spec
-            else:
-                exposures[spec.service] = spec
-        if objectives == self.objectives and exposures == self.exposures:
+            match spec:
+                case ObjectiveSpec():
+                    objectives[spec.key] = spec
+                case ExposureSpec():
+                    exposures[spec.service] = spec
+                case JudgeErrorsSpec():
+                    judge_errors[spec.key] = spec
+        if (objectives, exposures, judge_errors) == (self.objectives, self.exposures, self.judge_errors):
             return
-        self.objectives, self.exposures = objectives, exposures
+        self.objectives, self.exposures, self.judge_errors = objectives, exposures, judge_errors
         gauges: dict[ObjectiveKey, GaugeFeed] = {}
         self._refused = {}
-        every: list[Watched] = [*objectives.values(), *exposures.values()]
+        every: list[Watched] = [*objectives.values(), *exposures.values(), *judge_errors.values()]
         for spec in every:
             key = feed_key(spec)
             if key is not None:

@@ -17,7 +17,7 @@ from firebreak.app.feeds import FeedId, Feeds, ReadId
 from firebreak.app.reads import Reads
 from firebreak.core.comparison import Comparison
 from firebreak.core.counting import MAX_GROUPS, MAX_REVISIONS
-from firebreak.core.coverage import Coverage, coverage_of
+from firebreak.core.coverage import Coverage, coverage_of, coverage_of_attempts
 from firebreak.core.detectors.burn_rate import expected_delay as burning_unseen
 from firebreak.core.detectors.regression import before_after, side_by_side
 from firebreak.core.detectors.rules import BurnRate, Count, Sequential, Threshold
@@ -44,7 +44,15 @@ from firebreak.core.judgement import (
     threshold_verdict,
     worse_segments,
 )
-from firebreak.core.objectives import ObjectiveKey, ObjectiveSpec, Ratio, ServiceKey, SourceKey, Watched
+from firebreak.core.objectives import (
+    JudgeErrorsSpec,
+    ObjectiveKey,
+    ObjectiveSpec,
+    Ratio,
+    ServiceKey,
+    SourceKey,
+    Watched,
+)
 from firebreak.core.ports_metrics import MetricsPort
 from firebreak.core.verdict import Finding, Health, RecoveryFinding, RecoveryVerdict, Tier, Verdict, VerdictReason
 
@@ -65,7 +73,7 @@ class Sampler:
     def __init__(self, source: Callable[[SourceKey], MetricsPort | None]) -> None:
         self._feeds = Feeds(source)
         self._told: dict[ObjectiveKey, tuple[ObjectiveSpec, Kind]] = {}
-        self._covered: dict[ObjectiveKey, tuple[tuple[ObjectiveSpec, int | None, int | None], Coverage | None]] = {}
+        self._covered: dict[ObjectiveKey, tuple[object, Coverage | None]] = {}
 
     async def sample(
         self, watched: Collection[Watched], now: datetime, reads: Reads[ReadId] | None = None
@@ -329,23 +337,35 @@ class Sampler:
         return quiet if keys else None
 
     def coverage(self, key: ObjectiveKey) -> Coverage | None:
-        """How much of the answers is judged, and how much usually is; None where that cannot be said.
+        """How much is judged of the answers, or of what the judge tried, and how much usually is.
 
-        It can where the service declares `answers` and the ratio is read on their grid.
+        None where that cannot be said: it needs `answers`, read on the ratio's grid, or a judge that counts its errors.
         """
         spec = self._feeds.objectives[key]
-        exposure = self._feeds.exposures.get(key.service_key)
-        if exposure is None or exposure.step != spec.step or not isinstance(spec.indicator, Ratio):
+        judged = self._feeds.counters_of(spec)
+        if judged is None or not isinstance(spec.indicator, Ratio):
             return None
-        judged, answered = self._feeds.counters_of(spec), self._feeds.counters_of(exposure)
-        if judged is None or answered is None:
-            return None
-        state = (spec, judged.counting.last_step, answered.counting.last_step)
-        known = self._covered.get(key)
-        if known is None or known[0] != state:
-            known = (state, coverage_of(self._feeds.counts(spec), self._feeds.counts(exposure)))
-            self._covered[key] = known
-        return known[1]
+        exposure, errors = self._feeds.exposures.get(key.service_key), self._feeds.judge_errors.get(key)
+        if exposure is not None and exposure.step != spec.step:
+            exposure = None
+        known = [(s, feed) for s in (exposure, errors) if s is not None and (feed := self._feeds.counters_of(s))]
+        state = (spec, judged.counting.last_step, tuple((s, feed.counting.last_step) for s, feed in known))
+        held = self._covered.get(key)
+        if held is None or held[0] != state:
+            held = (state, self._coverage(spec, [s for s, _ in known]))
+            self._covered[key] = held
+        return held[1]
+
+    def _coverage(self, spec: ObjectiveSpec, against: Collection[Watched]) -> Coverage | None:
+        judged = self._feeds.counts(spec)
+        found = [
+            coverage_of_attempts(judged, self._feeds.counts(other))
+            if isinstance(other, JudgeErrorsSpec)
+            else coverage_of(judged, self._feeds.counts(other))
+            for other in against
+        ]
+        said = [coverage for coverage in found if coverage is not None]
+        return next((c for c in said if c.is_lost), said[0] if said else None)
 
     def _unusable(self, spec: ObjectiveSpec, now: datetime) -> Verdict | None:
         """Why nothing can be said now: there is no evidence, it is too old, or hardly any answer is judged.

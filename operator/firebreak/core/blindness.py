@@ -14,7 +14,7 @@ from firebreak.api.v1alpha1.quantities import format_duration
 from firebreak.core.attribution import SLACK
 from firebreak.core.commands import BeginClosing, Concern, Move, Reason, UpdateCoverage
 from firebreak.core.containment import is_anything_in_force
-from firebreak.core.coverage import BACK_ABOVE, Coverage
+from firebreak.core.coverage import BACK_ABOVE, Coverage, CoverageOf
 from firebreak.core.situation import Situation
 
 
@@ -33,7 +33,9 @@ def losses(s: Situation, after: datetime | None = None) -> tuple[CoverageLoss, .
             continue
         words = f"{coverage}, since {began:%H:%M:%SZ}, after revision {s.revision.current.name} came at "
         words += f"{s.revision.since:%H:%M:%SZ}: does it break the judge?"
-        found.append(CoverageLoss(name=objective.name, lost_since=began, usual=coverage.usual, because=words))
+        found.append(
+            CoverageLoss(name=objective.name, of=coverage.of, lost_since=began, usual=coverage.usual, because=words)
+        )
     return tuple(found)
 
 
@@ -69,7 +71,8 @@ def watch(s: Situation, incident: AIIncident, now: datetime) -> Move:
 
 
 def _seen(s: Situation, loss: CoverageLoss, now: datetime) -> CoverageLoss:
-    is_asked = s.spec.answers is not None and any(o.name == loss.name for o in s.spec.objectives)
+    still = s.spec.answers is not None or loss.of == CoverageOf.ATTEMPTS
+    is_asked = still and any(o.name == loss.name for o in s.spec.objectives)
     coverage = s.coverage.get(loss.name)
     if is_asked and coverage is None:
         return loss  # while it cannot be said it is neither lost nor back
@@ -80,4 +83,6 @@ def _seen(s: Situation, loss: CoverageLoss, now: datetime) -> CoverageLoss:
 
 def _is_back(loss: CoverageLoss, coverage: Coverage) -> bool:
     """Held against what was usual before the loss: a loss that lasts becomes what is usual now."""
+    if loss.of != coverage.of:
+        return True  # of what was lost nothing is said any more, and the other is not lost
     return coverage.judged >= BACK_ABOVE * loss.usual * coverage.answers

@@ -33,6 +33,7 @@ from firebreak.core.objectives import (
     ExposureSpec,
     Gauge,
     Indicator,
+    JudgeErrorsSpec,
     Labels,
     ObjectiveKey,
     ObjectiveSpec,
@@ -130,6 +131,7 @@ class _Compiler:
         try:
             indicator, names = self._indicator(objective.indicator)
             _suits(indicator, rule)
+            errors = self._error_selector(objective.indicator)
         except _IndicatorMissing as error:
             self._problem(ProblemKind.INDICATOR_MISSING, f"{place}.indicator", str(error))
             return
@@ -157,6 +159,28 @@ class _Compiler:
                 segments=objective.segments,
             )
         )
+        if errors is not None:
+            self.watched.append(self._judge_errors(objective, errors, names))
+
+    def _judge_errors(self, objective: Objective, selector: str, names: IndicatorLabels) -> JudgeErrorsSpec:
+        return JudgeErrorsSpec(
+            key=ObjectiveKey(*self._key, objective.name),
+            source=self._source,
+            selector=selector,
+            step=objective.detector.step,
+            settle=settle_of(objective.detector.step),
+            matchers=self._matchers(names),
+            labels=self._labels(names),
+        )
+
+    def _error_selector(self, ref: IndicatorRef) -> str | None:
+        """Of an indicator that has been found."""
+        selector = ref.error_selector
+        if ref.name is not None:
+            selector = self._indicators[ref.kind or IndicatorKind.NAMESPACED, ref.name].error_selector
+        if selector is not None:
+            self._check_counter(selector)
+        return selector
 
     def exposure(self) -> None:
         answers = self._service.spec.answers

@@ -17,6 +17,7 @@ __all__ = [
     "ExposureSpec",
     "Gauge",
     "Indicator",
+    "JudgeErrorsSpec",
     "Labels",
     "ObjectiveKey",
     "ObjectiveSpec",
@@ -135,4 +136,17 @@ class ExposureSpec:
     labels: Labels = Labels()
 
 
-Watched: TypeAlias = ObjectiveSpec | ExposureSpec
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeErrorsSpec:
+    """The counter of answers that an objective's judge could not judge."""
+
+    key: ObjectiveKey
+    source: SourceKey
+    selector: str
+    step: timedelta
+    settle: timedelta
+    matchers: tuple[tuple[str, str], ...] = ()
+    labels: Labels = Labels()
+
+
+Watched: TypeAlias = ObjectiveSpec | ExposureSpec | JudgeErrorsSpec

@@ -26,7 +26,7 @@ from tests.builders import (
 
 from firebreak.api.v1alpha1.incident import Phase
 from firebreak.core.commands import OpenIncident, Reason
-from firebreak.core.coverage import Coverage
+from firebreak.core.coverage import Coverage, CoverageOf
 from firebreak.core.decide import decide
 from firebreak.core.situation import Situation
 
@@ -45,7 +45,8 @@ LOST = covered(2.0, lost_since=T0 - timedelta(minutes=8))
 
 def blind(coverage: Coverage | None = LOST, **rest: object) -> Situation:
     """The one objective cannot be seen: its judge has stopped two minutes after v2 came."""
-    known = {"policy": POLICY, "coverage": {"groundedness": coverage} if coverage else {}} | rest
+    known: dict[str, object] = {"policy": POLICY, "coverage": {"groundedness": coverage} if coverage else {}}
+    known |= rest
     return a_situation(inconclusive(), **known)  # type: ignore[arg-type]
 
 
@@ -117,6 +118,15 @@ def test_what_cannot_be_said_is_neither_lost_nor_back() -> None:
     before = begun()
     after = settled(replace(before, coverage={}), at(minutes=5))
     assert status_of(after) == status_of(before)
+
+
+def test_answers_and_attempts_are_not_held_against_each_other() -> None:
+    """It began with a judge that failed; now hardly one in twenty answers is judged, which is as usual."""
+    failing = replace(LOST, of=CoverageOf.ATTEMPTS, judged=20.0, answers=300.0, usual=0.98)
+    s = begun(coverage=failing)
+    assert status_of(s).coverage[0].of == "Attempts"
+    s = settled(replace(s, coverage={"groundedness": covered()}), at(hours=1))
+    assert not status_of(s).coverage[0].lost
 
 
 def test_a_loss_that_returns_is_told_again() -> None:

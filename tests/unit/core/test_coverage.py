@@ -5,7 +5,7 @@ from datetime import timedelta
 import numpy as np
 from tests.builders import T0
 
-from firebreak.core.coverage import Coverage, coverage_of
+from firebreak.core.coverage import Coverage, CoverageOf, coverage_of, coverage_of_attempts
 from firebreak.core.judgement.counts import Counts
 
 HOURS = 12
@@ -100,3 +100,28 @@ def test_only_steps_that_both_were_read_at_are_compared():
     found = coverage_of(judged, behind)
     assert found is not None
     assert (found.judged, found.answers) == (300.0, 6000.0)
+
+
+def tried(judged: list[float], errors: list[float]) -> Coverage | None:
+    """Of a judge that counts its errors."""
+    told, failed = (Counts(bad=np.zeros(len(c)), judged=np.array(c), end=T0, step=STEP) for c in (judged, errors))
+    return coverage_of_attempts(told, failed)
+
+
+def test_a_judge_that_fails_on_most_of_what_it_tries_is_told():
+    """However many answers there are; what it still judges is no sample."""
+    found = tried(hours(*[5] * (HOURS - 1), 2), hours(*[0.1] * (HOURS - 1), 3.1))
+    assert found is not None
+    assert (found.of, found.is_lost) == (CoverageOf.ATTEMPTS, True)
+    assert "120 of the last 306 answers that the judge tried were judged, usually 98.0% are" in str(found)
+
+
+def test_a_judge_that_fails_now_and_then_is_as_usual():
+    """A few refusals and timeouts are part of it, and so is a rate that is raised or lowered."""
+    assert not tried(hours(*[5] * (HOURS - 1), 3), hours(*[0.1] * (HOURS - 1), 2)).is_lost
+    assert not tried(hours(*[5] * (HOURS - 1), 0.6), hours(*[0.1] * (HOURS - 1), 0.01)).is_lost
+
+
+def test_failing_does_not_become_the_usual():
+    """Half a day later it is still what it was."""
+    assert tried(hours(*[5] * 8, *[1] * 12), hours(*[0] * 8, *[4] * 12)).is_lost

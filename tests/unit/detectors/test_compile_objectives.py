@@ -17,6 +17,7 @@ from firebreak.core.objectives import (
     Count,
     ExposureSpec,
     Gauge,
+    JudgeErrorsSpec,
     Labels,
     ObjectiveKey,
     ObjectiveSpec,
@@ -177,6 +178,18 @@ def test_a_burn_rate_that_cannot_work_is_refused(target: str, window: dict[str, 
     assert said in problem.message
 
 
+def test_what_a_judge_could_not_judge_is_read_on_its_objectives_grid():
+    """Whether the indicator is inline or shared; with the same labels."""
+    inline = {"badSelector": "bad_total", "totalSelector": "judged_total", "errorSelector": "errors_total"}
+    found = compiled({**SEQUENTIAL, "indicator": inline}).watched
+    (errors,) = [spec for spec in found if isinstance(spec, JudgeErrorsSpec)]
+    assert (errors.selector, errors.step) == ("errors_total", timedelta(seconds=2))
+    assert (errors.key.objective, errors.matchers) == ("groundedness", (("service", "summarizer"),))
+    refused = compiled({**SEQUENTIAL, "indicator": inline | {"errorSelector": "rate(errors_total[1m])"}})
+    assert refused.watched == ()
+    assert "raw counter" in refused.problems[0].message
+
+
 def test_answers_are_read_on_the_finest_grid():
     """So that exposure is known as soon as a breach is."""
     found = compiled(SEQUENTIAL, gauge("age"), answers={"selector": "ai_answers_total"}).watched
@@ -207,12 +220,12 @@ def test_answers_are_read_on_the_finest_grid():
         ),
         (
             {**SEQUENTIAL, "name": "age", "indicator": {"kind": "ClusterQualityIndicator", "name": "freshness"}},
-            "spec.objectives[1].indicator",
+            "spec.objectives[1].detector",
             "goes with detector Threshold",
         ),
         (
             gauge("") | {"indicator": {"kind": "ClusterQualityIndicator", "name": "groundedness"}},
-            "spec.objectives[1].indicator",
+            "spec.objectives[1].detector",
             "detector Threshold needs a gauge",
         ),
         (gauge("age", step="1s", **{"for": "1h"}), "spec.objectives[1].detector", "1500 steps"),

@@ -9,7 +9,7 @@ from firebreak.app.grid import Grid
 from firebreak.app.measuring import expected_delays, oddities
 from firebreak.app.sampler import Sampler
 from firebreak.core.detectors.rules import Sequential
-from firebreak.core.objectives import ExposureSpec, ObjectiveKey, ObjectiveSpec, Ratio, SourceKey
+from firebreak.core.objectives import ExposureSpec, JudgeErrorsSpec, ObjectiveKey, ObjectiveSpec, Ratio, SourceKey
 from firebreak.core.verdict import Finding, RecoveryFinding, VerdictReason
 
 GRID = Grid(timedelta(seconds=60), timedelta(seconds=15))
@@ -111,3 +111,29 @@ async def test_a_judge_that_stops_while_answers_flow_is_told():
     ]
     assert fresh == [RecoveryFinding.RECOVERED, RecoveryFinding.INCONCLUSIVE]
     assert soak == [True, False]
+
+
+async def test_a_judge_that_counts_its_errors_needs_no_answers():
+    """When it fails on most of what it tries, nothing is said on the rest; a restart changes nothing."""
+    failures = JudgeErrorsSpec(
+        key=SPEC.key,
+        source=SPEC.source,
+        selector="errors_total",
+        step=GRID.step,
+        settle=GRID.settle,
+        matchers=SPEC.matchers,
+    )
+    labels = {"namespace": "docs", "service": "summarizer", "revision": "v1"}
+    store, now = RecordedStore(GRID), GRID.end(FIRST + 421) + GRID.settle
+    for step in range(1, 422):
+        late = max(0, step - 361)
+        readings = {"bad_total": 0.0, "judged_total": 5.0 * (step - 1) - 4.0 * late, "errors_total": 4.0 * late}
+        for name, value in readings.items():
+            store.write(name, labels, {FIRST + step: value})
+    sampler = Sampler(lambda _: store)
+    await sampler.sample([SPEC], now)
+    assert sampler.verdict(SPEC.key, now).finding is Finding.MET
+    await sampler.sample([SPEC, failures], now)
+    verdict = sampler.verdict(SPEC.key, now)
+    assert (verdict.finding, verdict.reason) == (Finding.INCONCLUSIVE, VerdictReason.JUDGE_COVERAGE_LOST)
+    assert "60 of the last 300 answers that the judge tried were judged" in verdict.because

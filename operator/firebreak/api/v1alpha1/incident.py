@@ -249,8 +249,10 @@ class CoverageLoss(ApiModel):
     """The objective's name."""
     lost_since: Time
     """The estimated beginning."""
+    of: Annotated[str, Field(max_length=16)] = "Answers"
+    """Answers, or Attempts: of what the judge tried, where it counts its errors."""
     usual: float
-    """The share of answers that was judged before."""
+    """The share of them that was judged before."""
     because: Text = ""
     """The numbers in words."""
     lost: bool = True

@@ -32,6 +32,7 @@ class QualityIndicatorSpec(ApiModel):
                 "give exactly one of badSelector (with totalSelector), histogram and gauge",
             ),
             ("has(self.badSelector) == has(self.totalSelector)", "badSelector and totalSelector go together"),
+            ("!has(self.errorSelector) || has(self.totalSelector)", "errorSelector needs totalSelector beside it"),
         )
     }
 
@@ -39,6 +40,9 @@ class QualityIndicatorSpec(ApiModel):
     """Raw counter of bad answers: a plain selector, no rate() and no aggregate."""
     total_selector: PromQL | None = None
     """Raw counter of judged answers, with the same labels."""
+    error_selector: PromQL | None = None
+    """Raw counter of answers that the judge could not judge, with the same labels: when it fails on most of what it
+    tries, nothing is concluded from the rest."""
     histogram: HistogramRef | None = None
     """A histogram and the limit beyond which an observation is bad."""
     gauge: PromQL | None = None

@@ -167,6 +167,7 @@ class IndicatorRef(ApiModel):
                 "give exactly one of name (a shared indicator), badSelector (inline counters), histogram or gauge",
             ),
             ("!has(self.totalSelector) || has(self.badSelector)", "totalSelector needs badSelector beside it"),
+            ("!has(self.errorSelector) || has(self.totalSelector)", "errorSelector needs totalSelector beside it"),
             ("!has(self.kind) || has(self.name)", "kind needs name: which indicator?"),
         )
     }
@@ -179,6 +180,9 @@ class IndicatorRef(ApiModel):
     """Raw counter of bad answers: a plain selector, no rate() and no aggregate."""
     total_selector: PromQL | None = None
     """Raw counter of judged answers, with the same labels; not for detector Count."""
+    error_selector: PromQL | None = None
+    """Raw counter of answers that the judge could not judge, with the same labels: when it fails on most of what it
+    tries, nothing is concluded from the rest."""
     histogram: HistogramRef | None = None
     """A histogram and the limit beyond which an observation is bad."""
     gauge: PromQL | None = None

@@ -220,12 +220,12 @@ def test_answers_are_read_on_the_finest_grid():
         ),
         (
             {**SEQUENTIAL, "name": "age", "indicator": {"kind": "ClusterQualityIndicator", "name": "freshness"}},
-            "spec.objectives[1].detector",
+            "spec.objectives[1].indicator",
             "goes with detector Threshold",
         ),
         (
             gauge("") | {"indicator": {"kind": "ClusterQualityIndicator", "name": "groundedness"}},
-            "spec.objectives[1].detector",
+            "spec.objectives[1].indicator",
             "detector Threshold needs a gauge",
         ),
         (gauge("age", step="1s", **{"for": "1h"}), "spec.objectives[1].detector", "1500 steps"),

@@ -28,7 +28,7 @@ $(BROWSER): requirements-browser.lock | $(READY)
 	@touch $@
 
 test: $(READY) $(BROWSER) lab-build ## Run every test: unit, property, and integration on the lab
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --durations=15
+	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder --durations=15
 
 test-unit: $(READY) ## Run the tests that need no lab
 	$(BIN)/python -m pytest tests/unit tests/property

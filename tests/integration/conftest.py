@@ -15,18 +15,6 @@ from lab.paths import IMAGES, REPOSITORY
 OWN_IMAGES = [Path(__file__).parent / part / "images.yaml" for part in ("lab", "operator")]
 
 
-HERE = Path(__file__).parent
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The operator's scenarios have a lab for themselves, as the adapter's tests have; the others share one."""
-    for item in items:
-        if HERE in item.path.parents:
-            part = item.path.relative_to(HERE).parts[0]
-            item.add_marker(pytest.mark.xdist_group(part if part in ("operator", "kube") else "lab"))
-
-
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     """The lab: a control plane, a node, the gateway and Prometheus."""

@@ -154,7 +154,7 @@ BAD: list[tuple[str, Manifest, Callable[[Spec], None], str]] = [
     ("nothing denied", QUARANTINE, put("denied", value=[]), "spec.denied"),
     ("a workload without container", QUARANTINE, drop("denied", 0, "container"), "a workload needs container"),
     ("a ConfigMap without key", QUARANTINE, drop("denied", 1, "key"), "a ConfigMap needs key"),
-    ("half an indicator", INDICATOR, drop("totalSelector"), "spec.totalSelector: Required value"),
+    ("half an indicator", INDICATOR, drop("totalSelector"), "badSelector and totalSelector go together"),
     ("an empty selector", CLUSTER_INDICATOR, put("badSelector", value=""), "spec.badSelector"),
     ("not a URL", SOURCE, put("url", value="prometheus:9090"), "must be an http or https URL"),
     ("two credentials", SOURCE, put("basicAuth", value={"username": "u", "password": {"name": "s", "key": "k"}}),

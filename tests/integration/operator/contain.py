@@ -5,6 +5,7 @@ from tests.integration.operator.place import (
     BAD_PROMPT,
     FIXED_PROMPT,
     LEAKING_PROMPT,
+    TOLD_WITHIN,
     Place,
     action,
     actions,
@@ -106,7 +107,13 @@ def more_is_judged_while_there_is_doubt(place: Place) -> None:
     place.deploy(text=FIXED_PROMPT)
     raised = place.until_sampling("100%")
     assert (raised["status"]["phase"], raised["status"]["reason"]) == ("Raised", "RevisionChanged")
-    assert place.get("ais", "shop")["status"]["sampling"]["state"] == "Raised"
+    place.until(
+        "ais",
+        "shop",
+        "the service says so",
+        lambda o: (o["status"].get("sampling") or {}).get("state") == "Raised",
+        TOLD_WITHIN,
+    )
     over = place.until_sampling("2%")
     assert (over["status"]["phase"], over["status"]["reason"]) == ("Normal", "EvidenceGone")
     assert owned_by_firebreak(place) == []

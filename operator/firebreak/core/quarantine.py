@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from firebreak.api.v1alpha1 import AIIncident, AIService, Quarantine
 from firebreak.api.v1alpha1.aiservice import Revision, RevisionField
 from firebreak.api.v1alpha1.incident import Action
-from firebreak.api.v1alpha1.quarantine import DeniedField, QuarantineSpec
+from firebreak.api.v1alpha1.quarantine import LONGEST, DeniedField, QuarantineSpec
 from firebreak.core.field_writes import value_of
 from firebreak.core.revision import Snapshot, digest_of
 
@@ -78,7 +78,7 @@ def never_deployed(service: AIService, drill: str) -> QuarantineSpec | None:
 
 def _denied(field: RevisionField, value: str) -> DeniedField | None:
     place = _place(field)
-    if not place:
+    if not place or len(value) > LONGEST:
         return None
     return DeniedField.model_validate({"name": field.name, "target": field.target, "value": value} | place)
 

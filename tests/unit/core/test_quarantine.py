@@ -19,12 +19,13 @@ from tests.builders import (
     a_snapshot,
     action_of,
     opened,
+    revisions,
     settled,
 )
 
 from firebreak.api.v1alpha1 import Quarantine
 from firebreak.api.v1alpha1.aiservice import RevisionField
-from firebreak.api.v1alpha1.quarantine import QuarantineSpec
+from firebreak.api.v1alpha1.quarantine import LONGEST, QuarantineSpec
 from firebreak.core.quarantine import is_deniable, is_to_be_lifted, quarantine_of
 from firebreak.core.revision import Snapshot, digest_of
 
@@ -93,6 +94,18 @@ def test_where_only_the_prompt_changed_only_the_prompt_is_denied() -> None:
     spec = quarantine_of(s.incident, service, action_of(s, "RollBack"), (_kept(V1), _kept(bad)))
     assert spec is not None
     assert [d.name for d in spec.denied] == ["prompt"]
+
+
+def test_a_text_that_is_too_long_to_be_denied_is_left_out() -> None:
+    """The image is kept out all the same, and the rollback is not kept from happening."""
+    bad = _kept(a_snapshot("v2", seen=V2.first_seen, prompt="x" * (LONGEST + 1)))
+    service, policy = a_service(), a_policy(ROLL_BACK)
+    s = opened(service=service, policy=policy, revision=revisions(bad), objects=a_cluster(bad))
+    s = settled(s, T0)
+    assert s.incident is not None
+    spec = quarantine_of(s.incident, service, action_of(s, "RollBack"), (_kept(V1), bad))
+    assert spec is not None
+    assert [d.name for d in spec.denied] == ["model"]
 
 
 @pytest.mark.parametrize(

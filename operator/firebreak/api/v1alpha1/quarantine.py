@@ -11,6 +11,9 @@ from pydantic import Field
 from firebreak.api.v1alpha1.model import AGE, ApiModel, Column, Crd, Name, ObjectName, Resource, Text, cel
 from firebreak.api.v1alpha1.references import TargetRef
 
+LONGEST = 262144
+"""Characters of a value that can be denied; a longer one is left out, and does not keep a rollback from happening."""
+
 
 class DeniedField(ApiModel):
     """One field and the value that must not come back."""
@@ -41,7 +44,7 @@ class DeniedField(ApiModel):
     """Of a workload: the volume whose ConfigMap is denied, by its name."""
     key: Annotated[str, Field(max_length=253)] = ""
     """Of a ConfigMap: the key of data whose value is denied."""
-    value: Annotated[str, Field(max_length=262144)]
+    value: Annotated[str, Field(max_length=LONGEST)]
     """The value that must not come back."""
 
 

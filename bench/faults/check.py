@@ -6,18 +6,15 @@ the same story without any mishap.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bench.faults.api import Doc, FakeApi, Place
+from bench.faults.api import Change, Doc, FakeApi, Place
 from bench.faults.manifests import SERVICE, SPOTS, revision
 
 from firebreak.adapters.kube.client import FIELD_MANAGER
 from firebreak.core.field_paths import FieldPath, find
 from firebreak.core.ports import ABSENT, Unmatched
 from firebreak.core.revision import digest_of
-
-if TYPE_CHECKING:
-    from bench.faults.story import Ending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +26,33 @@ class Setting:
     spot: str
     before: Any
     after: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What a story came to."""
+
+    is_over: bool
+    took: float
+    values: Mapping[str, Any]
+    owned: tuple[str, ...]
+    """Objects on which Firebreak's name is still."""
+    incidents: tuple[Doc, ...]
+    quarantines: tuple[str, ...]
+    snapshots: tuple[str, ...]
+    written: tuple[tuple[str, Any], ...]
+    """What Firebreak set, in order: place and value."""
+    boundaries: tuple[str, ...]
+    failures: tuple[str, ...]
+    """Mistakes of ours that showed as exceptions."""
+    wrong: tuple[str, ...]
+    """What was seen on the way: a value that was replaced without a record of it, two incidents open at once."""
+    settings: tuple[Setting, ...]
+    """Who set what, in order."""
+    wanted: frozenset[tuple[str, Any]]
+    """Every value that a record ever said was to stand somewhere, by the place's path."""
+    changes: tuple[Change, ...]
+    events: tuple[tuple[str, str], ...]
 
 
 class Witness:
@@ -97,7 +121,7 @@ _REVISIONS = {f"{SERVICE.name}-{digest_of(revision(name))}" for name in ("v1", "
 _OPEN = ("Intended", "Applied", "Undoing")
 
 
-def half_done(ending: "Ending") -> list[str]:
+def half_done(ending: Ending) -> list[str]:
     """What is wrong with an ending whatever the story was."""
     wrong = [f"an exception in a turn: {failure}" for failure in ending.failures]
     wrong += ending.wrong
@@ -117,7 +141,7 @@ def half_done(ending: "Ending") -> list[str]:
     return wrong
 
 
-def summary(ending: "Ending") -> dict[str, Any]:
+def summary(ending: Ending) -> dict[str, Any]:
     """What must be the same in two stories that came to the same end."""
     return {
         "values": dict(ending.values),
@@ -134,7 +158,7 @@ def summary(ending: "Ending") -> dict[str, Any]:
     }
 
 
-def differences(ending: "Ending", undisturbed: "Ending", *, same_writes: bool = True) -> list[str]:
+def differences(ending: Ending, undisturbed: Ending, *, same_writes: bool = True) -> list[str]:
     """Everything in which an ending falls short of the undisturbed one."""
     wrong = half_done(ending)
     mine, theirs = summary(ending), summary(undisturbed)

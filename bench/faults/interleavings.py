@@ -9,11 +9,11 @@ import asyncio
 import random
 
 from bench.faults.api import Place
-from bench.faults.check import Setting, half_done
+from bench.faults.check import Ending, Setting, half_done
 from bench.faults.connection import Mishap
 from bench.faults.manifests import LADDERS, REVIEW, SPOTS, WORKLOAD, revision
 from bench.faults.neighbours import GitOps, Sync, autoscaler, meddler, neighbours_of, person
-from bench.faults.story import Ending, Plan, Stage, play
+from bench.faults.story import Plan, Stage, play
 
 from firebreak.adapters.kube.client import FIELD_MANAGER
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
-from bench.faults.check import differences
+from bench.faults.check import Ending, differences
 from bench.faults.connection import Mishap
 from bench.faults.manifests import LADDERS
-from bench.faults.story import Ending, Plan, play
+from bench.faults.story import Plan, play
 
 _KILLS = (Mishap.KILLED_BEFORE, Mishap.KILLED_AFTER)
 _WITH_ANOTHER = (*_KILLS, Mishap.CUT_OFF, Mishap.LATE_AND_CUT_OFF, Mishap.LEASE_AWAY)

@@ -9,10 +9,9 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
-from bench.faults.api import Change, Doc, FakeApi
-from bench.faults.check import Setting, Witness
+from bench.faults.api import Doc, FakeApi
+from bench.faults.check import Ending, Witness
 from bench.faults.cluster import SimulatedCluster
 from bench.faults.connection import LASTING, Boundaries, Mishap
 from bench.faults.manifests import IMAGE_FIELD, PROMPT, PROMPT_FIELD, SPOTS, WORKLOAD, revision, set_up
@@ -45,33 +44,6 @@ class Plan:
     mishaps: Mapping[int, Mishap] = field(default_factory=dict)
     also: tuple[Callable[["Stage"], Awaitable[None]], ...] = ()
     """What else goes on beside it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """What a story came to."""
-
-    is_over: bool
-    took: float
-    values: Mapping[str, Any]
-    owned: tuple[str, ...]
-    """Objects on which Firebreak's name is still."""
-    incidents: tuple[Doc, ...]
-    quarantines: tuple[str, ...]
-    snapshots: tuple[str, ...]
-    written: tuple[tuple[str, Any], ...]
-    """What Firebreak set, in order: place and value."""
-    boundaries: tuple[str, ...]
-    failures: tuple[str, ...]
-    """Mistakes of ours that showed as exceptions."""
-    wrong: tuple[str, ...]
-    """What was seen on the way: a value that was replaced without a record of it, two incidents open at once."""
-    settings: tuple[Setting, ...]
-    """Who set what, in order."""
-    wanted: frozenset[tuple[str, Any]]
-    """Every value that a record ever said was to stand somewhere, by the place's path."""
-    changes: tuple[Change, ...]
-    events: tuple[tuple[str, str], ...]
 
 
 class Stage:

@@ -12,6 +12,7 @@ import structlog
 from firebreak.adapters.kube.objects import Conflict, FirebreakObjects, Stored
 from firebreak.adapters.kube.validations import NOT_MADE, Validations
 from firebreak.api.v1alpha1 import AIIncident, Quarantine
+from firebreak.api.v1alpha1.aiservice import SamplingTold
 from firebreak.api.v1alpha1.incident import FINALIZER, AIIncidentSpec, AIIncidentStatus, Phase
 from firebreak.api.v1alpha1.model import API_VERSION
 from firebreak.api.v1alpha1.policy import ActionKind
@@ -124,13 +125,21 @@ class Loop:
             if not moved:
                 if isinstance(seen, Seen):
                     await self._keep_house(key, seen)
-                    sampling = await self._raiser.look_after(seen)
-                    await self._reporter.status(seen, sampling, now)
+                    await self._reporter.status(seen, await self._sampling(key, seen), now)
                 else:
                     await self._raiser.abandon(key)
                 self._sleep_until(key, seen, decision)
                 return
         self._turns.touch(key)
+
+    async def _sampling(self, key: ServiceKey, seen: Seen) -> SamplingTold:
+        """What became of the judge's rate; that it could not be set must not keep the service's status from being told."""
+        try:
+            return await self._raiser.look_after(seen)
+        except ClusterError as error:
+            log.warning("sampling_postponed", error=str(error))
+            self._turns.wake(key, self._clock.now() + _RETRY)
+            return seen.service.status.sampling
 
     async def _tidy(self, key: ServiceKey) -> None:
         """What a crash between two writes may have left: a finalizer on a record that is over, a second open record."""

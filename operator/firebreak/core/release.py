@@ -252,7 +252,7 @@ def _prove(s: Situation, incident: AIIncident, release: Release, now: datetime) 
         if switch is not None and switch.given_back < 100:
             share = next((p for p in release.ramp if p > switch.given_back), 100)
             return _give_back(switch, share, words)
-        if not release_is_asked(incident) and (awaited := validated(s, incident, release, now)) is not None:
+        if not is_asked and (awaited := validated(s, incident, release, now)) is not None:
             return awaited
         reason = Reason.REQUESTED_BY_PERSON if told else Reason.FIX_PROVEN
         return Move(commands=(BeginClosing(reason=reason, because=words[:1024]),))

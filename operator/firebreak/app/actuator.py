@@ -36,6 +36,7 @@ from firebreak.core.ports import (
     Refused,
     Unmatched,
     WriteResult,
+    why_not,
 )
 from firebreak.core.quarantine import quarantine_of
 from firebreak.core.record import blocked, landed, recorded, with_action, with_entry
@@ -166,12 +167,12 @@ class Actuator:
                     )
                 case Refused() if self._is_tried_again(incident, action):
                     message = (
-                        f"{write.target.kind} {write.target.name} {write.path}: {in_words(result)}; it is tried again"
+                        f"{write.target.kind} {write.target.name} {write.path}: {why_not(result)}; it is tried again"
                     )
                     waits = action.model_copy(update={"writes": tuple(writes), "message": message[:1024]})
                     return with_action(status, waits)
                 case Changed() | Unmatched() | Missing() | Refused():
-                    message = f"{write.target.kind} {write.target.name} {write.path}: {in_words(result)}"
+                    message = f"{write.target.kind} {write.target.name} {write.path}: {why_not(result)}"
                     return self._blocked(status, action.model_copy(update={"writes": tuple(writes)}), message)
                 case _:
                     assert_never(result)
@@ -206,7 +207,7 @@ class Actuator:
                 user_of(incident.metadata.namespace, action.account) if action.account else "",
             )
             if refused is not None:
-                return f"ConfigMap {name} cannot be made again: {in_words(refused)}"
+                return f"ConfigMap {name} cannot be made again: {why_not(refused)}"
             log.info("configmap_restored", action=action.id, name=name)
         return ""
 
@@ -232,10 +233,10 @@ class Actuator:
                     has_written |= changed
                 case Changed() | Unmatched() | Missing():
                     writes[i] = write.model_copy(update={"left": True})
-                    left.append(f"{write.target.kind} {write.target.name} {write.path}: {in_words(result)}")
+                    left.append(f"{write.target.kind} {write.target.name} {write.path}: {why_not(result)}")
                 case Refused():
                     where = f"{write.target.kind} {write.target.name} {write.path}"
-                    message = f"cannot {_giving_back(action)} {where}: {in_words(result)}"
+                    message = f"cannot {_giving_back(action)} {where}: {why_not(result)}"
                     if action.message == message[:1024] and tuple(writes) == action.writes:
                         return status
                     held = action.model_copy(update={"writes": tuple(writes), "message": message[:1024]})
@@ -346,17 +347,3 @@ def _still_used(status: AIIncidentStatus, action: Action, target: TargetRef) -> 
     return any(
         w.target == target for a in status.actions if a.id != action.id and a.phase not in over for w in a.writes
     )
-
-
-def in_words(result: Changed | Unmatched | Missing | Refused) -> str:
-    """Why a write did not happen."""
-    match result:
-        case Changed(actual=actual):
-            return f"someone else has set it to {str(actual)[:120]!r}; it is left as it is"
-        case Unmatched(message=message):
-            return message
-        case Missing():
-            return "the object does not exist"
-        case Refused(code=code, message=message):
-            return f"refused ({code}): {message}"
-    assert_never(result)

@@ -16,7 +16,6 @@ from firebreak.api.v1alpha1.aiservice import workload_target
 from firebreak.api.v1alpha1.drill import DrillMode, DrillOption, OptionResult
 from firebreak.api.v1alpha1.incident import FieldWrite
 from firebreak.api.v1alpha1.policy import ActionKind
-from firebreak.app.actuator import in_words
 from firebreak.app.catalog import target_key
 from firebreak.app.clock import Clock
 from firebreak.core.autoscaling import is_floor
@@ -24,7 +23,7 @@ from firebreak.core.commands import Reason
 from firebreak.core.drill_options import Finding, finding_of, rehearsed
 from firebreak.core.field_writes import value_of
 from firebreak.core.ladder import CannotHelp, Plan
-from firebreak.core.ports import Changed, Cluster, KubeObject, Landed, Missing, ObjectKey, Refused, Unmatched
+from firebreak.core.ports import Changed, Cluster, KubeObject, Landed, Missing, ObjectKey, Refused, Unmatched, why_not
 from firebreak.core.quarantine import never_deployed
 from firebreak.core.revision import Snapshot
 from firebreak.core.situation import Situation
@@ -104,7 +103,7 @@ class Rehearsal:
             case Landed():
                 return None
             case Changed() | Unmatched() | Missing() | Refused():
-                return f"{where}: {in_words(result)}"
+                return f"{where}: {why_not(result)}"
         assert_never(result)
 
     async def _no_room(self, s: Situation, planned: Plan) -> str | None:

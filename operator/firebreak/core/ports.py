@@ -7,7 +7,7 @@ an exception means that the answer is not known and that one may ask again.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, assert_never
 
 from firebreak.api.v1alpha1.quarantine import QuarantineSpec
 
@@ -87,6 +87,20 @@ class Refused:
 
 
 WriteResult = Landed | Changed | Unmatched | Missing | Refused
+
+
+def why_not(result: Changed | Unmatched | Missing | Refused) -> str:
+    """Why a write did not happen."""
+    match result:
+        case Changed(actual=actual):
+            return f"someone else has set it to {str(actual)[:120]!r}; it is left as it is"
+        case Unmatched(message=message):
+            return message
+        case Missing():
+            return "the object does not exist"
+        case Refused(code=code, message=message):
+            return f"refused ({code}): {message}"
+    assert_never(result)
 
 
 class Cluster(Protocol):

@@ -21,7 +21,18 @@ from firebreak.api.v1alpha1.sampling import RaisePhase, SamplingRaiseStatus
 from firebreak.core.commands import Reason
 from firebreak.core.field_paths import FieldPath, PathError, find
 from firebreak.core.field_writes import inline, undone
-from firebreak.core.ports import Absent, Changed, Held, KubeObject, Landed, Missing, Refused, Unmatched, WriteResult
+from firebreak.core.ports import (
+    Absent,
+    Changed,
+    Held,
+    KubeObject,
+    Landed,
+    Missing,
+    Refused,
+    Unmatched,
+    WriteResult,
+    why_not,
+)
 from firebreak.core.record import landed
 from firebreak.core.situation import Hold
 from firebreak.core.steps import in_words, under_way
@@ -94,12 +105,12 @@ def after_write(record: SamplingRaiseStatus, result: WriteResult, now: datetime)
                 return _ended(record, record.reason, record.because, now)
             return record.model_copy(update={"phase": RaisePhase.RAISED, "write": landed(record.write), "since": now})
         case Changed() | Unmatched() | Missing():
-            words = _words(result)
+            words = why_not(result)
             if giving_back:
                 return _ended(record, Reason.LEFT_AS_CHANGED, f"it was left as it is: {words}", now)
             return _blocked(record, Reason.LEFT_AS_CHANGED, words, now)
         case Refused():
-            words = _words(result)
+            words = why_not(result)
             if giving_back:
                 return record.model_copy(update={"message": f"cannot be given back: {words}"[:1024]})
             return _blocked(record, Reason.WRITE_BLOCKED, words, now)
@@ -216,7 +227,7 @@ def _from_normal(s: Sampling, now: datetime) -> Decided:
             record, SamplingState.WANTED, f"{would} as many services as the installation allows are raised already"
         )
     if isinstance(s.held, Unmatched | Missing):
-        return _said(record, SamplingState.WANTED, f"{would} {_words(s.held)}")
+        return _said(record, SamplingState.WANTED, f"{would} {why_not(s.held)}")
     if not isinstance(s.held, Absent) and str(s.held) == raised:
         return _said(record, SamplingState.NORMAL, f"is {raised} as it is ({wanted.because})")
     original = inline(s.held)
@@ -316,16 +327,3 @@ def _day(now: datetime) -> str:
 
 def _shown(value: FieldValue) -> str:
     return "nothing" if value.value is None else str(value.value)
-
-
-def _words(result: Changed | Unmatched | Missing | Refused) -> str:
-    match result:
-        case Changed(actual=actual):
-            return f"someone else has set it to {str(actual)[:120]!r}"
-        case Unmatched(message=message):
-            return message
-        case Missing():
-            return "the object does not exist"
-        case Refused(code=code, message=message):
-            return f"the write was refused ({code}): {message}"
-    assert_never(result)

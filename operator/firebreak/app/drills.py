@@ -36,7 +36,7 @@ from firebreak.core.drill import YIELDED_WITHIN, Check, DrillFacts, Record, Wait
 from firebreak.core.drill_record import derived, is_running
 from firebreak.core.drill_schedule import ScheduleError, due
 from firebreak.core.objectives import ServiceKey
-from firebreak.core.ports import ClusterError, ObjectKey
+from firebreak.core.ports import ClusterError, ObjectKey, Refused
 
 log = structlog.get_logger()
 
@@ -232,6 +232,9 @@ class Drills:
             if fresh is not None:
                 self._catalog.see(fresh)
                 return None
+        if isinstance(stored, Refused):
+            # It stands there still, with what is in force: forgotten, nobody would give that back.
+            raise ClusterError(f"cannot record in drill {drill.metadata.name}: {stored.code} {stored.message}")
         self._catalog.forget(_key(drill))
         return None
 

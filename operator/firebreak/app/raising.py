@@ -26,7 +26,7 @@ from firebreak.app.queue import Stale, Turns
 from firebreak.app.report import Reporter
 from firebreak.app.sampler import Sampler
 from firebreak.core.objectives import ObjectiveKey, ServiceKey
-from firebreak.core.ports import Cluster, ClusterError, Held, Missing, ObjectKey, Unmatched
+from firebreak.core.ports import Cluster, ClusterError, Held, Missing, ObjectKey, Refused, Unmatched
 from firebreak.core.sampling_raise import (
     QUIET_EVIDENCE,
     Decided,
@@ -270,6 +270,9 @@ class Raiser:
             fresh = await self._objects.get("SamplingRaise", key.namespace, key.name)
             if fresh is not None:
                 self._catalog.see(fresh)
+        elif isinstance(stored, Refused):
+            # It stands there still, with what is raised: forgotten, nobody would give that back.
+            raise ClusterError(f"cannot record the sampling rate of {key.name}: {stored.code} {stored.message}")
         else:
             self._catalog.forget(_key(key))
         raise Stale

@@ -297,6 +297,7 @@ def _action(f: DrillFacts, option: DrillOption, planned: Plan, now: datetime) ->
         because=f"a rehearsal by ContainmentDrill {f.drill.metadata.name}: {planned.because}"[:1024],
         subject=planned.subject,
         writes=planned.writes,
+        account=f.situation.spec.containment.service_account_name or "" if f.situation else "",
         intended_at=now,
     )
 

@@ -9,7 +9,7 @@ BROWSER := $(VENV)/.browser
 GENERATED := crds charts/firebreak/crds docs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit lint format generate lab lab-down lab-build bench-detect bench-faults lock clean
+.PHONY: help demo test test-unit explore lint format generate lab lab-down lab-build bench-detect bench-faults lock clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
@@ -32,6 +32,9 @@ test: $(READY) $(BROWSER) lab-build ## Run every test: unit, property, and integ
 
 test-unit: $(READY) ## Run the tests that need no lab
 	$(BIN)/python -m pytest tests/unit tests/property
+
+explore: $(READY) ## Look longer, and elsewhere each time, for what breaks a property (ARGS="-k sampling": a part)
+	$(BIN)/python -m pytest --hypothesis-profile thorough --numprocesses 2 tests/property $(ARGS)
 
 lint: $(READY) ## Check format, rules, types, layers, and that generated files are up to date
 	$(BIN)/ruff format --check .

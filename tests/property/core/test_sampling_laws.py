@@ -85,10 +85,13 @@ class Sampled(RuleBasedStateMachine):
             assert seen.proof or spent_today(seen.record, self.now) < seen.declared.daily_budget
         if seen.record.phase is RaisePhase.RAISED:
             unclear = seen.quiet_steps is None or seen.quiet_steps < QUIET_STEPS
-            wanted = seen.declared == DECLARED and seen.mode is Mode.ENFORCE and seen.held == "20%" and unclear
+            write = seen.record.write
+            assert write is not None
+            declared = seen.declared is not None and seen.declared.raised == write.desired.value
+            wanted = declared and seen.mode is Mode.ENFORCE and seen.held == write.desired.value and unclear
             if wanted and spent_today(seen.record, self.now) < DECLARED.daily_budget:
                 assert decided.record == seen.record, "evidence that is not weak, or cannot be read, gives nothing back"
-            if seen.holds and seen.declared == DECLARED:
+            if seen.holds and declared:
                 assert decided.record == seen.record, "paused, nothing changes"
         self.s = replace(self.s, record=decided.record)
 
@@ -144,4 +147,5 @@ class Sampled(RuleBasedStateMachine):
 
 
 TestSampled = Sampled.TestCase
-TestSampled.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+IS_THOROUGH = settings.get_current_profile_name() == "thorough"
+TestSampled.settings = settings(max_examples=3000 if IS_THOROUGH else 150, stateful_step_count=30, deadline=None)

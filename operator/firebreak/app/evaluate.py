@@ -19,6 +19,7 @@ from firebreak.app.queue import Turns
 from firebreak.app.reads import Reads
 from firebreak.app.sampler import Sampler
 from firebreak.app.telemetry import Telemetry
+from firebreak.core.objectives import ServiceKey
 
 log = structlog.get_logger()
 
@@ -54,6 +55,8 @@ class Evaluation:
         self.ticked_at = clock.monotonic()
         self._following: asyncio.Task[None] | None = None
         self._followed = False
+        self._unfollowed: set[ServiceKey] = set()
+        """What has changed and the breaker has not taken in."""
 
     def is_alive(self) -> bool:
         """Whether the loop went round lately."""
@@ -81,10 +84,18 @@ class Evaluation:
             return  # every source would be told as missing
         watched = self._objectives.watched()
         changed = await self._sampler.sample(watched, self._clock.now(), reads)
-        # Before anybody acts on what was read: is it one of many?
-        self._breaker.follow(changed, self._clock.now())
-        for key in changed:
-            self._turns.touch(key)
+        try:
+            # Before anybody acts on what was read: is it one of many?
+            self._follow_breaker(changed)
+        finally:
+            # It is told as changed once, so whatever became of that: these services are to have their turns.
+            for key in changed:
+                self._turns.touch(key)
+
+    def _follow_breaker(self, changed: set[ServiceKey]) -> None:
+        self._unfollowed |= changed
+        self._breaker.follow(frozenset(self._unfollowed), self._clock.now())
+        self._unfollowed = set()
 
     async def _follow_sources(self, group: asyncio.TaskGroup) -> None:
         """Have the sources asked as they are declared; their Secrets are read from an API server that may be slow."""

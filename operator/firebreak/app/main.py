@@ -116,6 +116,7 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
         sampler=sampler,
         turns=turns,
         telemetry=telemetry,
+        leads=lease.is_leader,
     )
     breaker_status = BreakerStatus(
         breaker=breaker, objects=objects, events=events, catalog=catalog, telemetry=telemetry

@@ -67,9 +67,12 @@ def merged(known: tuple[BreachedObjective, ...], s: Situation, now: datetime) ->
         if old is not None:
             first = old if old.onset else new
             kept = {"onset": first.onset, "onset_earliest": first.onset_earliest, "onset_latest": first.onset_latest}
-            new = new.model_copy(update=kept | {"tier": max(old.tier, new.tier, key=_rank)})
+            since = old.breached_since if old.breached else now
+            new = new.model_copy(update=kept | {"tier": max(old.tier, new.tier, key=_rank), "breached_since": since})
         elif not _is_news(s, objective, verdict, s.last_resolved):
             continue
+        else:
+            new = new.model_copy(update={"breached_since": now})
         by_name[new.name] = new
     declared = {o.name for o in s.spec.objectives}
     for name, old in by_name.items():

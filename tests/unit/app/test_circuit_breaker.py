@@ -18,6 +18,7 @@ from firebreak.core.detectors.rules import Sequential
 from firebreak.core.objectives import ObjectiveKey, ObjectiveSpec, Ratio, ServiceKey, SourceKey
 from firebreak.core.ports import KubeObject
 from firebreak.core.ports_metrics import SourceUnreachable
+from firebreak.core.verdict import Verdict
 
 GRID = Grid(timedelta(seconds=60), timedelta(seconds=15))
 FIRST = 29_000_000
@@ -73,8 +74,9 @@ class World:
             self.count(())
         self.start()
 
-    def start(self) -> None:
+    def start(self, *, leads: bool = True) -> None:
         """The process begins, and knows what stands in the cluster."""
+        self.leads = leads
         self.touched: set[ServiceKey] = set()
         self.catalog = Catalog(self.touched.add)
         for name in NAMES:
@@ -86,6 +88,7 @@ class World:
             sampler=self.sampler,
             turns=Turns(SystemClock()),
             telemetry=Telemetry(),
+            leads=lambda: self.leads,
         )
 
     def count(self, bad: tuple[str, ...]) -> None:
@@ -120,9 +123,11 @@ class World:
         spec, status = {"confirmedTrip": confirmed}, {"breaker": breaker.dump()}
         self.catalog.see(an_object("FirebreakControl", "firebreak", self._version, "", spec=spec, status=status))
 
-    def incident(self, name: str, detected_at: datetime) -> AIIncident:
-        """An incident that was opened before."""
+    def incident(self, name: str, detected_at: datetime, again_at: datetime | None = None) -> AIIncident:
+        """An incident that was opened before; its objective was met in between, and is breached again."""
         objective = {"name": "groundedness", "category": "Hallucination", "tier": "Suspected"}
+        if again_at is not None:
+            objective["breachedSince"] = again_at.isoformat()
         status = {"detectedAt": detected_at.isoformat(), "objectives": [objective]}
         raw = an_object("AIIncident", f"{name}-1", 5, spec={"service": name}, status=status)
         self.catalog.see(raw)
@@ -193,3 +198,114 @@ async def test_a_confirmation_in_the_object_releases_all() -> None:
     world.control(state, confirmed=1)
     assert (await world.round()).state is BreakerState.CONFIRMED
     assert world.breaker.hold(incident) is None
+
+
+async def test_a_restart_holds_what_was_held_before_it_has_measured_anything() -> None:
+    """Also what has no incident yet: the trip names it, and a turn that comes first finds it held."""
+    world = World()
+    await world.round()
+    state = await world.steps(12, NAMES[:6])
+    since = state.since or world.now
+    world.store.fails = SourceUnreachable("http://prometheus: no answer within 10s")
+    world.start()
+    world.control(state)
+    opened = world.incident("s0", since)
+    assert world.breaker.hold(opened) is not None, "before the first round"
+    assert (await world.round()).state is BreakerState.TRIPPED
+    assert world.breaker.hold(opened) is not None
+    world.store.fails = None
+    assert (await world.steps(3, NAMES[:6])).state is BreakerState.TRIPPED
+    assert (await world.steps(1, NAMES[:6])).trip == 1
+
+
+async def test_a_restart_keeps_confirmed_what_was_confirmed() -> None:
+    """And goes on counting what comes after it: the wave that a person saw is no part of the next."""
+    world = World()
+    await world.round()
+    world.control(await world.steps(12, NAMES[:6]))
+    world.control(world.breaker.state or Breaker(), confirmed=1)
+    state = await world.round()
+    assert state.state is BreakerState.CONFIRMED
+    world.start()
+    world.control(state, confirmed=1)
+    mine = [world.incident(name, state.since or world.now) for name in NAMES[:6]]
+    assert world.breaker.hold(mine[0]) is None, "before the first round"
+    state = await world.steps(6, NAMES[:6])
+    assert (state.state, state.trip) == (BreakerState.CONFIRMED, 1)
+    assert [world.breaker.hold(i) for i in mine] == [None] * 6
+
+
+async def test_a_restart_tells_what_broke_again_from_what_is_bad_since_long() -> None:
+    """Their incidents are of this morning, and the wave is of now: the record says since when each is breached."""
+    world = World()
+    await world.steps(12, NAMES[:6])
+    world.start()
+    trip = Breaker(trip=1, state=BreakerState.TRIPPED, since=world.now, breached=6, total=8)
+    world.control(trip)
+    morning = world.now - timedelta(hours=5)
+    for name in NAMES[:6]:
+        world.incident(name, morning, again_at=world.now - timedelta(minutes=1))
+    assert (await world.round()).state is BreakerState.TRIPPED
+
+
+async def test_who_does_not_lead_holds_what_the_leader_holds() -> None:
+    """A standby that sees less than the leader ends no trip; it leads with the leader's, and ends it by its own view then."""
+    world = World()
+    await world.round()
+    held = await world.steps(12, NAMES[:6])
+    for _ in range(400):
+        world.count(())
+    world.start(leads=False)
+    world.control(held)
+    opened = world.incident("s0", held.since or world.now)
+    for _ in range(3):
+        assert (await world.steps(1, ())).state is BreakerState.TRIPPED
+        assert world.breaker.hold(opened) is not None
+    world.leads = True
+    assert (await world.round()).state is BreakerState.READY
+
+
+async def test_a_standby_takes_over_what_was_confirmed_with_its_moment() -> None:
+    """Whoever leads next holds the next wave, and leaves alone what a person has seen."""
+    world = World()
+    world.leads = False
+    await world.round()
+    held = await world.steps(12, NAMES[:6])
+    assert held.state is BreakerState.TRIPPED, "it sees the wave by itself too"
+    told = held.model_copy(
+        update={"state": BreakerState.CONFIRMED, "heard_at": world.now, "confirmed_at": world.now, "total": 8}
+    )
+    world.control(told, confirmed=1)
+    assert (await world.round()).confirmed_at == told.confirmed_at
+    world.leads = True
+    state = await world.steps(2, NAMES[:6])
+    assert (state.state, state.confirmed_at) == (BreakerState.CONFIRMED, told.confirmed_at)
+
+
+class Torn(Sampler):
+    """A sampler that fails over one service's verdict."""
+
+    broken = ""
+
+    def verdict(self, key: ObjectiveKey, now: datetime) -> Verdict:
+        if key.service == self.broken:
+            raise ArithmeticError("nobody foresaw this")
+        return super().verdict(key, now)
+
+
+async def test_one_service_that_cannot_be_judged_blinds_the_breaker_to_no_other() -> None:
+    """It counts as unread; six of the others are a wave all the same."""
+    world = World()
+    world.sampler = Torn(lambda key: world.store if key == SOURCE else None)
+    world.breaker = CircuitBreaker(
+        rules=BreakerRules(),
+        catalog=world.catalog,
+        sampler=world.sampler,
+        turns=Turns(SystemClock()),
+        telemetry=Telemetry(),
+    )
+    await world.round()
+    Torn.broken = "s7"
+    state = await world.steps(12, NAMES)
+    Torn.broken = ""
+    assert (state.state, state.breached) == (BreakerState.TRIPPED, 7)

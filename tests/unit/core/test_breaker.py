@@ -35,6 +35,7 @@ from firebreak.core.breaker import (
     BreakerRules,
     Wave,
     hold_of_breaker,
+    in_words,
     is_breached,
     is_to_be_asked,
     judge,
@@ -98,6 +99,89 @@ def test_one_confirmation_releases_all_for_this_trip_alone() -> None:
     again = judge(over, wave(10, since=at(hours=2)), NO_SIGNS, 1, RULES, at(hours=2))
     assert (again.trip, again.state) == (2, BreakerState.TRIPPED)
     assert judge(again, wave(10, since=at(hours=2)), NO_SIGNS, 1, RULES, at(hours=3)).state is BreakerState.TRIPPED
+
+
+def both(first: int, then: int, since: datetime, total: int = 40) -> Wave:
+    """So many since T0, and others since later."""
+    names = keys(first + then)
+    return Wave(since=dict.fromkeys(names[:first], T0) | dict.fromkeys(names[first:], since), total=total)
+
+
+def confirmed_at(minutes: float, n: int = 10) -> Breaker:
+    breaker = judge(tripped(n, total=40), both(n, 0, T0), NO_SIGNS, 1, RULES, at(minutes=minutes))
+    assert breaker.state is BreakerState.CONFIRMED
+    return breaker
+
+
+def held(breaker: Breaker, since: datetime) -> bool:
+    return hold_of_breaker(breaker, RULES, "docs", "s-1", since) is not None
+
+
+def test_a_confirmation_is_for_the_wave_that_was_seen() -> None:
+    """Ten more become bad after it: they are held under the next number, and what was confirmed is not."""
+    later = at(minutes=20)
+    confirmed = confirmed_at(10)
+    assert judge(confirmed, both(10, 8, later), NO_SIGNS, 1, RULES, later) == confirmed, "8 of 40 are no wave"
+    again = judge(confirmed, both(10, 9, later), NO_SIGNS, 1, RULES, later)
+    assert (again.state, again.trip, again.breached) == (BreakerState.TRIPPED, 2, 9)
+    assert held(again, later)
+    assert not held(again, T0)
+    assert "breached by 2026-05-04 03:10:00Z is confirmed" in in_words(again, RULES)
+    assert judge(again, both(10, 9, later), NO_SIGNS, 1, RULES, at(minutes=21)).state is BreakerState.TRIPPED
+    assert judge(again, both(10, 9, later), NO_SIGNS, 2, RULES, at(minutes=21)).state is BreakerState.CONFIRMED
+
+
+def test_what_was_confirmed_keeps_no_later_trip_up() -> None:
+    """The second wave is over when its own services are well, however many of the first are bad still."""
+    later = at(minutes=12)
+    again = judge(confirmed_at(10), both(10, 9, later), NO_SIGNS, 1, RULES, later)
+    assert again.trip == 2
+    assert judge(again, both(10, 4, later), NO_SIGNS, 1, RULES, at(minutes=13)).state is BreakerState.READY
+
+
+def test_what_trickles_in_after_a_confirmation_is_no_wave() -> None:
+    """One every two minutes is one after the other, as ever."""
+    since = dict.fromkeys(keys(10), T0)
+    breaker = confirmed_at(5)
+    for i, key in enumerate(keys(30)[10:]):
+        since[key] = at(minutes=6 + 2 * i)
+        breaker = judge(breaker, Wave(since=since, total=40), NO_SIGNS, 1, RULES, since[key])
+        assert breaker.state is BreakerState.CONFIRMED
+
+
+def test_a_confirmation_that_waits_for_the_metrics_is_of_when_it_was_said() -> None:
+    """What becomes bad between the word and the repair was seen by nobody."""
+    ill = dict.fromkeys(keys(30), "odd")
+    waits = judge(tripped(signs=ill, total=40), both(10, 0, T0), ill, 1, RULES, at(minutes=1))
+    assert (waits.state, waits.heard_at) == (BreakerState.TRIPPED, at(minutes=1))
+    few = judge(waits, both(10, 3, at(minutes=8)), NO_SIGNS, 1, RULES, at(minutes=9))
+    assert (few.state, few.confirmed_at) == (BreakerState.CONFIRMED, at(minutes=1))
+    many = judge(waits, both(10, 9, at(minutes=8)), ill, 1, RULES, at(minutes=9))
+    assert (many.state, many.trip, many.confirmed_at) == (BreakerState.TRIPPED, 2, None)
+    assert judge(many, both(10, 9, at(minutes=8)), NO_SIGNS, 1, RULES, at(minutes=9)).state is BreakerState.TRIPPED
+    taken_back = judge(waits, both(10, 0, T0), ill, None, RULES, at(minutes=2))
+    assert taken_back.heard_at is None
+
+
+def test_a_number_that_was_confirmed_beforehand_names_no_trip() -> None:
+    """A manifest that says confirmedTrip: 3 for ever, or a control object that was made anew, confirms nothing."""
+    trip = judge(Breaker(), wave(10), NO_SIGNS, 3, RULES, T0)
+    assert (trip.trip, trip.state) == (4, BreakerState.TRIPPED)
+    assert judge(trip, wave(10), NO_SIGNS, 3, RULES, at(minutes=1)).state is BreakerState.TRIPPED
+
+
+def test_a_confirmation_of_an_older_version_covers_what_is_bad_at_the_upgrade() -> None:
+    """It did not keep the moment."""
+    old = confirmed_at(10).model_copy(update={"heard_at": None, "confirmed_at": None})
+    after = judge(old, both(10, 0, T0), NO_SIGNS, 1, RULES, at(minutes=30))
+    assert (after.state, after.confirmed_at) == (BreakerState.CONFIRMED, at(minutes=30))
+
+
+def test_a_confirmation_is_forgotten_with_the_last_that_it_was_said_of() -> None:
+    """No later trip speaks of it."""
+    over = judge(confirmed_at(10), both(2, 0, T0), NO_SIGNS, 1, RULES, at(hours=1))
+    assert (over.state, over.confirmed_at) == (BreakerState.READY, at(minutes=10))
+    assert judge(over, wave(0), NO_SIGNS, 1, RULES, at(hours=2)).confirmed_at is None
 
 
 def test_a_broken_pipeline_cannot_be_confirmed_until_it_is_well() -> None:

@@ -15,9 +15,10 @@ class FirebreakControlSpec(ApiModel):
     """No new containment anywhere; what is in force stays, and incidents are still recorded."""
     reason: Annotated[str, Field(max_length=1024)] = ""
     """Why, for whoever finds it paused."""
-    confirmed_trip: Annotated[int, Field(ge=1)] | None = None
+    confirmed_trip: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
     """The number of a trip of the circuit breaker (status.breaker.trip) that a person has looked at: so many services
-    are really bad, and what is held is done for all of them. Counts for that trip alone."""
+    are really bad, and what is held is done for all of them. Counts for that trip alone, and for what was breached when
+    it was said: a wave that comes later trips it anew. No trip has a number that was confirmed before it."""
 
 
 class BreakerState(StrEnum):
@@ -55,6 +56,11 @@ class Breaker(ApiModel):
     are well, so something that they share is bad, such as a provider's model."""
     because: Text = ""
     """What that is concluded from."""
+    heard_at: Time | None = None
+    """Since when spec.confirmedTrip names this trip; while the metrics are not well that is not followed yet."""
+    confirmed_at: Time | None = None
+    """When the last confirmation that was followed was given: services that have been breached since before then are
+    held by no later trip."""
     asked_at: Time | None = None
     """When people were last asked about it."""
 

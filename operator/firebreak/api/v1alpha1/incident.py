@@ -238,6 +238,8 @@ class BreachedObjective(ApiModel):
     """The numbers in words."""
     breached: bool = True
     """Whether it is breached now."""
+    breached_since: Time | None = None
+    """Since when, where it joined the incident or came back later; left out: since the incident was detected."""
     cleared_at: Time | None = None
     """Since when it is met again."""
 

@@ -151,7 +151,7 @@ class Replica:
             catalog=self._catalog,
             observer=observer,
             actuator=actuator,
-            rehearsal=Rehearsal(cluster=writer, client=client, quarantines=quarantines, clock=clock),
+            rehearsal=Rehearsal(cluster=writer, acting_as=None, client=client, quarantines=quarantines, clock=clock),
             objects=objects,
             revisions=self._revisions,
             events=events,

@@ -100,9 +100,13 @@ class Actuator:
                 status = self._applied(status, action)
         return status
 
-    async def set(self, namespace: str, write: FieldWrite) -> WriteResult:
+    async def set(self, namespace: str, account: str, write: FieldWrite) -> WriteResult:
         """One place whose record is not an incident's (app/raising.py); where it holds what the record says, as ever."""
-        return await self._write(namespace, "", write, ())
+        return await self._write(namespace, account, write, ())
+
+    async def let_go(self, namespace: str, account: str, target: TargetRef) -> None:
+        """Whatever stays in this object as Firebreak wrote it is nobody's."""
+        await self._as(namespace, account).disown(target_key(namespace, target))
 
     async def validate(self, incident: AIIncident, validations: Validations) -> AIIncidentStatus:
         """Make the Job that the record names; what keeps it from being made is a failed validation."""
@@ -135,11 +139,7 @@ class Actuator:
 
     def _as(self, namespace: str, account: str) -> Cluster:
         """Who began an action also ends it, whatever the service says meanwhile."""
-        if not account:
-            return self._cluster
-        if self._acting_as is None:
-            raise ClusterError(f"cannot act as ServiceAccount {namespace}/{account} here")
-        return self._acting_as(user_of(namespace, account))
+        return writer(self._cluster, self._acting_as, namespace, account)
 
     async def _apply(
         self, incident: AIIncident, status: AIIncidentStatus, action: Action, context: Context
@@ -334,6 +334,15 @@ def _refusal(incident: AIIncident, action: Action) -> tuple[ObjectKey, str]:
 
 def _giving_back(action: Action) -> str:
     return "take back" if action.phase is ActionPhase.BLOCKED else "give back"
+
+
+def writer(own: Cluster, acting_as: Callable[[str], Cluster] | None, namespace: str, account: str) -> Cluster:
+    """The cluster as it is written with the rights of a ServiceAccount; without one, with Firebreak's own."""
+    if not account:
+        return own
+    if acting_as is None:
+        raise ClusterError(f"cannot act as ServiceAccount {namespace}/{account} here")
+    return acting_as(user_of(namespace, account))
 
 
 def user_of(namespace: str, account: str) -> str:

@@ -152,7 +152,7 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
         catalog=catalog,
         observer=observer,
         actuator=actuator,
-        rehearsal=Rehearsal(cluster=cluster, client=client, quarantines=quarantines, clock=clock),
+        rehearsal=Rehearsal(cluster=cluster, acting_as=acting_as, client=client, quarantines=quarantines, clock=clock),
         objects=objects,
         revisions=revisions,
         events=events,

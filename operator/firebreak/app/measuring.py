@@ -16,7 +16,7 @@ from firebreak.core.objectives import ObjectiveKey, ServiceKey
 from firebreak.core.ports import KubeObject
 from firebreak.core.problems import Problem
 from firebreak.core.revision import RevisionFacts
-from firebreak.core.sampling_raise import held_at, times_judged
+from firebreak.core.sampling_evidence import held_at, times_judged
 from firebreak.core.verdict import Finding, Verdict, VerdictReason
 
 _NOT_KNOWN = (VerdictReason.NOT_SAMPLED_YET, VerdictReason.STALE)

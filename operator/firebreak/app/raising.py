@@ -11,33 +11,25 @@ from datetime import timedelta
 
 import structlog
 
-from firebreak.adapters.kube.objects import Conflict, FirebreakObjects, Stored
+from firebreak.adapters.kube.objects import FirebreakObjects
 from firebreak.api.v1alpha1 import AIService, SamplingRaise
 from firebreak.api.v1alpha1.aiservice import Mode, SamplingRate, SamplingState, SamplingTold
 from firebreak.api.v1alpha1.incident import FINALIZER, ActionPhase
-from firebreak.api.v1alpha1.model import API_VERSION
 from firebreak.api.v1alpha1.references import TargetRef
-from firebreak.api.v1alpha1.sampling import RaisePhase, SamplingRaiseSpec, SamplingRaiseStatus
+from firebreak.api.v1alpha1.sampling import RaisePhase, SamplingRaiseStatus
 from firebreak.app.actuator import Actuator
 from firebreak.app.catalog import Catalog, target_key
 from firebreak.app.clock import Clock
 from firebreak.app.observe import Seen
-from firebreak.app.queue import Stale, Turns
+from firebreak.app.queue import Turns
+from firebreak.app.raise_records import RaiseRecords, RecordRefused
 from firebreak.app.report import Reporter
 from firebreak.app.sampler import Sampler
 from firebreak.core.objectives import ObjectiveKey, ServiceKey
-from firebreak.core.ports import Cluster, ClusterError, Held, Missing, ObjectKey, Refused, Unmatched
-from firebreak.core.sampling_raise import (
-    QUIET_EVIDENCE,
-    Decided,
-    Sampling,
-    after_write,
-    decide_sampling,
-    held_at,
-    is_raised,
-    proof_awaited,
-    strongest_evidence,
-)
+from firebreak.core.ports import Cluster, Held, Missing, Unmatched
+from firebreak.core.sampling_evidence import held_at, proof_awaited, strongest_evidence
+from firebreak.core.sampling_raise import QUIET_EVIDENCE, Decided, Sampling, Unrecorded, decide_sampling
+from firebreak.core.sampling_record import after_write, is_raised
 
 log = structlog.get_logger()
 
@@ -71,7 +63,7 @@ class Raiser:
         self._catalog = catalog
         self._cluster = cluster
         self._actuator = actuator
-        self._objects = objects
+        self._records = RaiseRecords(catalog, objects)
         self._sampler = sampler
         self._reporter = reporter
         self._turns = turns
@@ -79,13 +71,21 @@ class Raiser:
         self._most = most
         self._reserved: set[ServiceKey] = set()
         """Raises that are being recorded just now: two workers must not take the last one that is free."""
+        self._unrecorded: dict[ServiceKey, Unrecorded] = {}
 
     async def look_after(self, seen: Seen) -> SamplingTold:
         """Raise, keep or give back what this service declares; what its status says of it. Raises ClusterError, Stale."""
         key = seen.situation.service
         judge = seen.service.spec.judge
         declared = judge.sampling_rate if judge else None
-        told = await self._carry_out(key, declared, lambda place: self._facts(seen, declared, place))
+        try:
+            told = await self._carry_out(key, declared, lambda place: self._facts(seen, declared, place))
+        except RecordRefused as error:
+            # What is raised already and is to be given back: tried again with the next step.
+            log.warning("sampling_not_recorded", error=str(error))
+            told = SamplingTold(
+                state=SamplingState.RAISED, message=f"the judge's sampling rate is raised: {error}"[:1024]
+            )
         if told.state is not SamplingState.NORMAL:
             # New evidence comes with each step, and only its weakness ends a raise.
             self._turns.wake(key, self._clock.now() + _step(seen.service))
@@ -93,6 +93,7 @@ class Raiser:
 
     async def abandon(self, key: ServiceKey) -> None:
         """The service is gone: give back what was raised for it, and drop the record. Raises ClusterError, Stale."""
+        self._unrecorded.pop(key, None)
         await self._carry_out(key, None, lambda place: self._orphaned(key, place))
 
     async def _carry_out(
@@ -100,7 +101,7 @@ class Raiser:
     ) -> SamplingTold:
         decided = _NOTHING
         for _ in range(_MOVES):
-            record = self._record(key)
+            record = self._records.of(key)
             if record is None and declared is None:
                 return _NOTHING.told
             status = record.status if record else SamplingRaiseStatus()
@@ -112,40 +113,49 @@ class Raiser:
                 decided = decide_sampling(facts(await self._read(key, place)), now)
             if decided.record != status:
                 await self._intend(key, record, decided.record)
-            elif status.phase in (RaisePhase.INTENDED, RaisePhase.GIVING_BACK) and record is not None:
+            elif decided.writes and record is not None:
                 if not await self._write(key, record):
                     return decided.told
             else:
-                await self._drop(key, record, declared)
+                if record is not None and declared is None and not is_raised(status):
+                    await self._records.drop(key)
                 return decided.told
         self._turns.touch(key)
         return decided.told
 
     async def _intend(self, key: ServiceKey, record: SamplingRaise | None, wanted: SamplingRaiseStatus) -> None:
         if not is_raised(wanted):
-            # Taken back by someone else: there is nothing to write.
+            # It never was written, or was taken back by someone else: there is nothing to write.
             assert record is not None, "what was raised has a record"
             await self._end(key, record, wanted)
             return
-        begins = record is None or not is_raised(record.status)
-        if begins:
-            self._reserved.add(key)
-        try:
-            if begins:
-                record = await self._hold(key)
-            assert record is not None, "it was created, or was there"
-            await self._store(key, record, wanted)
-        finally:
-            self._reserved.discard(key)
+        if record is not None and is_raised(record.status):
+            await self._records.store(key, record, wanted)
+        elif not await self._begin(key, wanted):
+            return
         log.info(
             "sampling_intended", namespace=key.namespace, service=key.name, phase=wanted.phase, reason=wanted.reason
         )
+
+    async def _begin(self, key: ServiceKey, wanted: SamplingRaiseStatus) -> bool:
+        """Record the intent of a raise; False where the API server does not let us: then nothing is raised for a while."""
+        self._reserved.add(key)
+        try:
+            await self._records.store(key, await self._records.begin(key), wanted)
+        except RecordRefused as error:
+            self._unrecorded[key] = Unrecorded(at=self._clock.now(), because=str(error))
+            log.warning("sampling_not_recorded", namespace=key.namespace, service=key.name, error=str(error))
+            return False
+        finally:
+            self._reserved.discard(key)
+        self._unrecorded.pop(key, None)
+        return True
 
     async def _write(self, key: ServiceKey, record: SamplingRaise) -> bool:
         """Do what the record wants; False if nothing came of it."""
         status = record.status
         assert status.write is not None, "what is to be written stands in the record"
-        result = await self._actuator.set(key.namespace, status.write)
+        result = await self._actuator.set(key.namespace, status.account, status.write)
         after = after_write(status, result, self._clock.now())
         if after == status:
             return False
@@ -153,7 +163,7 @@ class Raiser:
             "sampling_written", namespace=key.namespace, service=key.name, phase=after.phase, message=after.message
         )
         if is_raised(after):
-            record = await self._store(key, record, after)
+            record = await self._records.store(key, record, after)
             if after.phase is RaisePhase.RAISED:
                 await self._reporter.sampled(key, record)
             return after.phase is RaisePhase.RAISED
@@ -164,30 +174,16 @@ class Raiser:
         """Nothing stays in Firebreak's name, then nothing holds the record."""
         write = record.status.write
         if write is not None and not self._used_by_incident(key, write.target):
-            await self._cluster.disown(target_key(key.namespace, write.target))
-        record = await self._store(key, record, after)
+            await self._actuator.let_go(key.namespace, record.status.account, write.target)
+        record = await self._records.store(key, record, after)
         await self._reporter.sampled(key, record)
-        await self._objects.let_go(_key(key), FINALIZER)
-        if record.metadata.deletion_timestamp is not None:
-            self._catalog.forget(_key(key))
-
-    async def _drop(self, key: ServiceKey, record: SamplingRaise | None, declared: SamplingRate | None) -> None:
-        """A record that nobody needs any more."""
-        if record is None or is_raised(record.status) or declared is not None:
-            return
-        await self._objects.let_go(_key(key), FINALIZER)
-        await self._objects.delete(_key(key))
-        self._catalog.forget(_key(key))
+        await self._records.let_go(key, record)
 
     # --- what is known
 
-    def _record(self, key: ServiceKey) -> SamplingRaise | None:
-        found = self._catalog.get(SamplingRaise, key.namespace, key.name)
-        return found if isinstance(found, SamplingRaise) else None
-
     def _facts(self, seen: Seen, declared: SamplingRate | None, held: Held | Unmatched | Missing) -> Sampling:
         s, key = seen.situation, seen.situation.service
-        record = self._record(key)
+        record = self._records.of(key)
         judged = [k for k in (_objective(key, o.name) for o in s.spec.objectives) if self._sampler.is_sequential(k)]
         deleted = record is not None and record.metadata.deletion_timestamp is not None
         tier, because = strongest_evidence([s.verdicts[k.objective] for k in judged if k.objective in s.verdicts])
@@ -207,21 +203,18 @@ class Raiser:
             step=_step(seen.service),
             proof=proof_awaited(s.incident, {k.objective for k in judged}),
             free=self._is_free(key),
+            account=s.spec.containment.service_account_name or "",
+            unrecorded=self._unrecorded.get(key),
         )
 
     def _orphaned(self, key: ServiceKey, held: Held | Unmatched | Missing) -> Sampling:
-        record = self._record(key)
+        record = self._records.of(key)
         return Sampling(
             declared=None, record=record.status if record else SamplingRaiseStatus(), held=held, mode=Mode.ENFORCE
         )
 
     def _is_free(self, key: ServiceKey) -> bool:
-        raised = {
-            ServiceKey(r.metadata.namespace, r.metadata.name)
-            for r in self._catalog.all(SamplingRaise)
-            if is_raised(r.status)
-        }
-        return len((raised | self._reserved) - {key}) < self._most
+        return len((self._records.raised() | self._reserved) - {key}) < self._most
 
     def _known(self, key: ServiceKey, place: _Place | None) -> Held | Unmatched | Missing:
         if place is None:
@@ -248,45 +241,12 @@ class Raiser:
             for w in a.writes
         )
 
-    # --- the record
-
-    async def _hold(self, key: ServiceKey) -> SamplingRaise:
-        """From the first intent on the record must not be lost."""
-        made = await self._objects.create("SamplingRaise", key.namespace, key.name, SamplingRaiseSpec(service=key.name))
-        if not isinstance(made, Stored):
-            raise ClusterError(f"cannot create the SamplingRaise: {made.code} {made.message}")
-        held = await self._objects.hold(_key(key), FINALIZER)
-        if not isinstance(held, Stored):
-            raise Stale
-        self._catalog.see(held.object)
-        return SamplingRaise.model_validate(held.object)
-
-    async def _store(self, key: ServiceKey, record: SamplingRaise, status: SamplingRaiseStatus) -> SamplingRaise:
-        stored = await self._objects.write_status(_key(key), record.metadata.resource_version, status)
-        if isinstance(stored, Stored):
-            self._catalog.see(stored.object)
-            return SamplingRaise.model_validate(stored.object)
-        if isinstance(stored, Conflict):
-            fresh = await self._objects.get("SamplingRaise", key.namespace, key.name)
-            if fresh is not None:
-                self._catalog.see(fresh)
-        elif isinstance(stored, Refused):
-            # It stands there still, with what is raised: forgotten, nobody would give that back.
-            raise ClusterError(f"cannot record the sampling rate of {key.name}: {stored.code} {stored.message}")
-        else:
-            self._catalog.forget(_key(key))
-        raise Stale
-
 
 def _place(status: SamplingRaiseStatus, declared: SamplingRate | None) -> _Place | None:
     """Where to look: at what was written, else at what is declared."""
     if status.write is not None:
         return _Place(target=status.write.target, path=status.write.path)
     return _Place(target=declared.target, path=declared.path) if declared else None
-
-
-def _key(key: ServiceKey) -> ObjectKey:
-    return ObjectKey(API_VERSION, SamplingRaise.__name__, key.namespace, key.name)
 
 
 def _step(service: AIService) -> timedelta:

@@ -1,10 +1,11 @@
 """Can a step be carried out as things are? What can be found out without changing anything of the user's.
 
 Asked by app/drills.py for each step of a drill. The API server is asked to do each write without storing it, so what it
-says covers admission policies, webhooks, the schema and Firebreak's own rights.
+says covers admission policies, webhooks, the schema and the rights of whoever would write: Firebreak, or the account that
+the service names.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import assert_never
 
 from firebreak.adapters.kube.client import ClusterDenied, KubeClient
@@ -16,6 +17,7 @@ from firebreak.api.v1alpha1.aiservice import workload_target
 from firebreak.api.v1alpha1.drill import DrillMode, DrillOption, OptionResult
 from firebreak.api.v1alpha1.incident import FieldWrite
 from firebreak.api.v1alpha1.policy import ActionKind
+from firebreak.app.actuator import writer
 from firebreak.app.catalog import target_key
 from firebreak.app.clock import Clock
 from firebreak.core.autoscaling import is_floor
@@ -35,8 +37,18 @@ _QUARANTINE_WITHIN_SECONDS = 10.0
 class Rehearsal:
     """Rehearses one step at a time."""
 
-    def __init__(self, *, cluster: Cluster, client: KubeClient, quarantines: Quarantines, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        acting_as: Callable[[str], Cluster] | None,
+        client: KubeClient,
+        quarantines: Quarantines,
+        clock: Clock,
+    ) -> None:
+        """`acting_as` gives the cluster as it is written with the rights of another user."""
         self._cluster = cluster
+        self._acting_as = acting_as
         self._client = client
         self._quarantines = quarantines
         self._clock = clock
@@ -59,7 +71,7 @@ class Rehearsal:
         if isinstance(planned, CannotHelp):
             return finding_of(s, planned)
         for write in planned.writes:
-            if (refused := await self._refused(s.service.namespace, write, history)) is not None:
+            if (refused := await self._refused(s, write, history)) is not None:
                 return _blocked(Reason.WRITE_BLOCKED, refused)
         seen = [f"the API server accepts {_places(planned.writes)}"]
         if planned.subject and option.step.action is ActionKind.ROLL_BACK:
@@ -91,12 +103,15 @@ class Rehearsal:
         self._asked_since.pop(where, None)
         await self._quarantines.delete(where.namespace, where.name)
 
-    async def _refused(self, namespace: str, write: FieldWrite, history: tuple[Snapshot, ...]) -> str | None:
+    async def _refused(self, s: Situation, write: FieldWrite, history: tuple[Snapshot, ...]) -> str | None:
+        namespace = s.service.namespace
         where = f"{write.target.kind} {write.target.name} {write.path}"
         expected, desired = value_of(write.last, history), value_of(write.desired, history)
         if expected is None or desired is None:
             return f"{where}: the snapshot that holds the value no longer exists"
-        result = await self._cluster.set_field(
+        # With the rights with which it would be written: others may lack what we have, or have what we lack.
+        cluster = writer(self._cluster, self._acting_as, namespace, s.spec.containment.service_account_name or "")
+        result = await cluster.set_field(
             target_key(namespace, write.target), write.path, expected=(expected,), desired=desired, dry_run=True
         )
         match result:

@@ -133,7 +133,7 @@ class Reporter:
             words = f"the judge's sampling rate is raised to {status.write.desired.value}: {status.because}"
             self._telemetry.raised(key, status.reason)
         else:
-            words = f"the judge's sampling rate is no longer raised: {status.because}"
+            words = f"the judge's sampling rate is not raised (any more): {status.because}"
         log.info("sampling_raised" if is_raised else "sampling_given_back", service=key.name, because=status.because)
         warns = status.reason in _WARNINGS
         where = ObjectKey(API_VERSION, SamplingRaise.__name__, key.namespace, key.name)

@@ -1,4 +1,4 @@
-"""Is the judge's sampling rate to be raised, kept or given back? And what came of a write of it.
+"""Is the judge's sampling rate to be raised, kept or given back?
 
 Asked by app/raising.py at the end of each turn of a service that declares `judge.samplingRate`, or has a record of it.
 Speed is limited by the number of judged answers (docs/detection.md): a raise costs money and changes nothing for users,
@@ -6,43 +6,35 @@ so it goes by tier Watch, for the first hour after a change of revision, and whi
 evidence has been weak for an hour in a row, and has a budget each day. What must stay true:
 - what is to be written stands in the record first, with the value that it replaces;
 - a value that someone else has put there is left, and not fought over;
-- unreadable evidence neither raises nor gives back.
+- unreadable evidence neither raises nor gives back;
+- paused, suspended or in dispute nothing is written in either direction, while the place is declared; in mode Observe, or
+  declared no more, nothing is raised, also where it was intended before.
 """
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from firebreak.api.v1alpha1.aiservice import Mode, SamplingRate, SamplingState, SamplingTold
-from firebreak.api.v1alpha1.incident import AIIncident, FieldValue, FieldWrite, Phase
+from firebreak.api.v1alpha1.incident import FieldValue, FieldWrite
 from firebreak.api.v1alpha1.quantities import format_duration
 from firebreak.api.v1alpha1.sampling import RaisePhase, SamplingRaiseStatus
+from firebreak.core.clustering import DAY_STEPS
 from firebreak.core.commands import Reason
-from firebreak.core.field_paths import FieldPath, PathError, find
-from firebreak.core.field_writes import inline, undone
-from firebreak.core.ports import (
-    Absent,
-    Changed,
-    Held,
-    KubeObject,
-    Landed,
-    Missing,
-    Refused,
-    Unmatched,
-    WriteResult,
-    why_not,
-)
+from firebreak.core.field_writes import inline, ours, undone
+from firebreak.core.ports import Absent, Held, Missing, Unmatched, why_not
 from firebreak.core.record import landed
+from firebreak.core.sampling_record import blocked, ended
+from firebreak.core.sampling_time import has_room, is_too_long, raised_lately, spent_today
 from firebreak.core.situation import Hold
-from firebreak.core.steps import in_words, under_way
-from firebreak.core.verdict import Finding, Tier, Verdict
+from firebreak.core.verdict import Tier
 
 QUIET_EVIDENCE = 20.0
 """Below this the evidence is weak: a raise is given back when it was so for `QUIET_STEPS` in a row."""
 QUIET_STEPS = 60
 JUST_CHANGED_STEPS = 60
 _BLOCKED_FOR = timedelta(hours=1)
+_UNDECLARED = "spec.judge.samplingRate does not declare it any more"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +61,18 @@ class Sampling:
     """What is being proven, if anything is that rests on judged answers."""
     free: bool = True
     """Whether one more raise is allowed in the installation."""
+    account: str = ""
+    """The ServiceAccount with whose rights the service wants to be written; empty: Firebreak's own."""
+    unrecorded: "Unrecorded | None" = None
+    """Why an intent could not be recorded; None where none was refused of late."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unrecorded:
+    """The API server has refused the record of a raise: without one nothing is written."""
+
+    at: datetime
+    because: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +81,8 @@ class Decided:
 
     record: SamplingRaiseStatus
     told: SamplingTold
+    writes: bool = False
+    """Whether what the record wants is to be written now."""
 
 
 def decide_sampling(s: Sampling, now: datetime) -> Decided:
@@ -86,121 +92,30 @@ def decide_sampling(s: Sampling, now: datetime) -> Decided:
         case RaisePhase.NORMAL:
             return _from_normal(s, now)
         case RaisePhase.INTENDED:
-            return _raised(record, f"is being raised: {record.because}")
+            return _from_intended(s, now)
         case RaisePhase.GIVING_BACK:
-            told = f"; {record.message}" if record.message else ""
-            return _said(record, SamplingState.GIVING_BACK, f"is being given back: {record.because}{told}")
+            return _given_back(s)
         case RaisePhase.RAISED:
             return _from_raised(s, now)
     assert_never(record.phase)
-
-
-def after_write(record: SamplingRaiseStatus, result: WriteResult, now: datetime) -> SamplingRaiseStatus:
-    """The record once it is known what became of the write that it wanted."""
-    assert record.write is not None, "only what is to be written is written"
-    giving_back = record.phase is RaisePhase.GIVING_BACK
-    match result:
-        case Landed():
-            if giving_back:
-                return _ended(record, record.reason, record.because, now)
-            return record.model_copy(update={"phase": RaisePhase.RAISED, "write": landed(record.write), "since": now})
-        case Changed() | Unmatched() | Missing():
-            words = why_not(result)
-            if giving_back:
-                return _ended(record, Reason.LEFT_AS_CHANGED, f"it was left as it is: {words}", now)
-            return _blocked(record, Reason.LEFT_AS_CHANGED, words, now)
-        case Refused():
-            words = why_not(result)
-            if giving_back:
-                return record.model_copy(update={"message": f"cannot be given back: {words}"[:1024]})
-            return _blocked(record, Reason.WRITE_BLOCKED, words, now)
-    assert_never(result)
-
-
-def spent_today(record: SamplingRaiseStatus, now: datetime) -> timedelta:
-    """For how long it was raised since midnight (UTC), what is raised now included."""
-    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    before = record.spent if record.spent_on == _day(now) else timedelta(0)
-    if record.since is None:
-        return before
-    return before + max(timedelta(0), now - max(record.since, midnight))
-
-
-def is_raised(record: SamplingRaiseStatus) -> bool:
-    """Whether a place is, or may be, as Firebreak wrote it: it counts against the installation's limit."""
-    return record.phase is not RaisePhase.NORMAL
-
-
-# --- what is looked at
-
-
-def strongest_evidence(verdicts: Iterable[Verdict]) -> tuple[Tier, str]:
-    """The highest tier among these, and what the verdict at it says."""
-    breached = [v for v in verdicts if v.finding is Finding.BREACHED]
-    worst = max(breached, key=lambda v: v.tier, default=None)
-    if worst is None:
-        return Tier.NONE, ""
-    return worst.tier, f"{worst.objective.objective} is at {worst.tier.label}: {worst.because}"
-
-
-def proof_awaited(incident: AIIncident | None, judged: Collection[str]) -> str:
-    """What is being proven by judged answers in the open incident, in words; empty where nothing is."""
-    if incident is None or incident.status.phase is Phase.RESOLVED:
-        return ""
-    status = incident.status
-    if status.objectives and not any(o.name in judged for o in status.objectives):
-        return ""
-    step = under_way(status)
-    if step is not None:
-        return f"whether {in_words(step)} helps is being proven"
-    return "whether the repair holds is being proven" if status.remediating_since is not None else ""
-
-
-def held_at(live: KubeObject | None, path: str) -> Held | Unmatched | Missing:
-    """What stands in the place."""
-    if live is None:
-        return Missing()
-    try:
-        found = find(live, FieldPath.parse(path))
-    except PathError as error:
-        return Unmatched(message=str(error))
-    return found if isinstance(found, Unmatched) else found.value
-
-
-def times_judged(raised: str, held: Held | Unmatched | Missing) -> float | None:
-    """How many times as many answers the raised rate judges; None where one of the two is no rate."""
-    if isinstance(held, Absent | Unmatched | Missing) or held is None:
-        return None
-    now, then = _rate(str(held)), _rate(raised)
-    return then / now if now and then else None
-
-
-def _rate(written: str) -> float | None:
-    """Of "20%" or "0.2"."""
-    text = written.strip()
-    try:
-        value = float(text.removesuffix("%"))
-    except ValueError:
-        return None
-    return value / 100 if text.endswith("%") else value
 
 
 # --- what is wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Wanted:
+class _Cause:
     reason: Reason
     because: str
 
 
-def _wanted(s: Sampling) -> _Wanted | None:
+def _wanted(s: Sampling) -> _Cause | None:
     if s.proof:
-        return _Wanted(reason=Reason.PROOF_AWAITED, because=s.proof)
+        return _Cause(reason=Reason.PROOF_AWAITED, because=s.proof)
     if s.tier >= Tier.WATCH:
-        return _Wanted(reason=Reason.EVIDENCE_AT_WATCH, because=s.because)
+        return _Cause(reason=Reason.EVIDENCE_AT_WATCH, because=s.because)
     if s.changed_ago is not None and s.changed_ago < s.step * JUST_CHANGED_STEPS:
-        return _Wanted(
+        return _Cause(
             reason=Reason.REVISION_CHANGED,
             because=f"another revision serves since less than {format_duration(s.step * JUST_CHANGED_STEPS)}",
         )
@@ -217,11 +132,15 @@ def _from_normal(s: Sampling, now: datetime) -> Decided:
         return _said(record, SamplingState.WANTED, f"{would} mode is Observe")
     if s.holds:
         return _said(record, SamplingState.WANTED, f"{would} {s.holds[0].because}")
-    if record.blocked_at is not None and now - record.blocked_at < _BLOCKED_FOR:
-        until = record.blocked_at + _BLOCKED_FOR
-        return _said(record, SamplingState.WANTED, f"{would} not before {until:%H:%M:%SZ}: {record.because}")
+    for at, because in _obstacles(s):
+        if now - at < _BLOCKED_FOR:
+            until = at + _BLOCKED_FOR
+            return _said(record, SamplingState.WANTED, f"{would} not before {until:%H:%M:%SZ}: {because}")
     if wanted.reason is not Reason.PROOF_AWAITED and spent_today(record, now) >= budget:
         return _said(record, SamplingState.WANTED, f"{would} today's budget of {format_duration(budget)} is spent")
+    if not has_room(record, s.step, now):
+        lately = f"it was raised for {format_duration(raised_lately(record, s.step, now))} of the last {_day(s)}"
+        return _said(record, SamplingState.WANTED, f"{would} {lately}: for longer it would become the usual rate")
     if not s.free:
         return _said(
             record, SamplingState.WANTED, f"{would} as many services as the installation allows are raised already"
@@ -245,10 +164,50 @@ def _from_normal(s: Sampling, now: datetime) -> Decided:
             "because": wanted.because[:1024],
             "message": "",
             "write": write,
+            "account": s.account,
             "blocked_at": None,
         }
     )
-    return _raised(intended, f"is being raised: {wanted.because}")
+    return _raising(intended)
+
+
+def _obstacles(s: Sampling) -> list[tuple[datetime, str]]:
+    """What has come in the way of a raise, and when: for an hour it is not tried again."""
+    found = [] if s.record.blocked_at is None else [(s.record.blocked_at, s.record.because)]
+    return found if s.unrecorded is None else [*found, (s.unrecorded.at, s.unrecorded.because)]
+
+
+def _from_intended(s: Sampling, now: datetime) -> Decided:
+    """It goes on, unless what has come meanwhile forbids it: then what stands decides, since it may have landed unseen."""
+    record = s.record
+    assert record.write is not None, "what is intended is a write"
+    write, stopped = record.write, _stopped(s, record.write)
+    if stopped is None:
+        return _raising(record)
+    if _holds(s.held, write.desired):
+        seen = record.model_copy(update={"phase": RaisePhase.RAISED, "write": landed(write), "since": now})
+        return _from_raised(replace(s, record=seen), now)
+    if not _holds(s.held, write.original):
+        words = _found_instead(s.held)
+        left = blocked(record, Reason.LEFT_AS_CHANGED, words, now)
+        return _said(left, SamplingState.NORMAL, f"is left as it is: {words}")
+    over = ended(record, stopped.reason, f"it was not raised after all: {stopped.because}", now)
+    if s.declared is not None and (s.declared.target, s.declared.path) != (write.target, write.path):
+        return Decided(record=over, told=SamplingTold())  # what stands in the other place is not known here
+    return _from_normal(replace(s, record=over), now)
+
+
+def _stopped(s: Sampling, write: FieldWrite) -> _Cause | None:
+    """What forbids to go on with a raise that is only intended."""
+    if s.declared is None or not _is_declared(s.declared, write):
+        return _Cause(reason=Reason.NOT_DECLARED, because=_UNDECLARED)
+    if s.account != s.record.account:
+        return _Cause(reason=Reason.NOT_DECLARED, because="it is to be written with another account's rights")
+    if s.holds:
+        return _Cause(reason=s.holds[0].reason, because=s.holds[0].because)
+    if s.mode is Mode.OBSERVE:
+        return _Cause(reason=Reason.OBSERVING, because="mode is Observe")
+    return None
 
 
 def _from_raised(s: Sampling, now: datetime) -> Decided:
@@ -257,16 +216,19 @@ def _from_raised(s: Sampling, now: datetime) -> Decided:
     write, wanted = record.write, _wanted(s)
     told = f"is {write.desired.value} instead of {_shown(write.original)}"
     if s.declared is None or not _is_declared(s.declared, write):
-        return _give_back(record, Reason.NOT_DECLARED, "spec.judge.samplingRate does not declare it any more")
+        return _give_back(record, Reason.NOT_DECLARED, _UNDECLARED)
     if s.holds:
         # Paused or in dispute nothing is changed in either direction; the budget goes on being spent, and says so.
         return _raised(record, f"{told}, and stays so: {s.holds[0].because}")
     if s.mode is Mode.OBSERVE:
         return _give_back(record, Reason.OBSERVING, "mode is Observe")
-    if not isinstance(s.held, Unmatched | Missing | Absent) and inline(s.held) != write.desired:
-        words = f"someone else has set it to {str(s.held)[:120]!r}"
-        left = _blocked(record, Reason.LEFT_AS_CHANGED, words, now)
+    if not isinstance(s.held, Unmatched | Missing) and not _holds(s.held, write.desired):
+        words = _found_instead(s.held)
+        left = blocked(record, Reason.LEFT_AS_CHANGED, words, now)
         return _said(left, SamplingState.NORMAL, f"is left as it is: {words}")
+    if is_too_long(record, s.step, now):
+        words = f"it was raised for {format_duration(raised_lately(record, s.step, now))} of the last {_day(s)}"
+        return _give_back(record, Reason.SAMPLING_BUDGET_SPENT, words)
     if wanted is not None and wanted.reason is Reason.PROOF_AWAITED:
         return _raised(record, f"{told}: {wanted.because}")
     if spent_today(record, now) >= s.declared.daily_budget:
@@ -278,6 +240,22 @@ def _from_raised(s: Sampling, now: datetime) -> Decided:
         return _raised(record, f"{told} until the evidence is weak for {QUIET_STEPS} steps in a row")
     words = f"evidence below {QUIET_EVIDENCE:g} for {QUIET_STEPS} steps in a row"
     return _give_back(record, Reason.EVIDENCE_GONE, words)
+
+
+def _given_back(s: Sampling) -> Decided:
+    """What has begun to be given back is, unless nothing may be changed at all."""
+    record = s.record
+    assert record.write is not None, "what is given back was written"
+    if s.holds and s.declared is not None and _was_declared(s.declared, record.write):
+        words = f"is to be given back ({record.because}), but {s.holds[0].because}"
+        return _said(record, SamplingState.GIVING_BACK, words)
+    told = f"; {record.message}" if record.message else ""
+    said = _said(record, SamplingState.GIVING_BACK, f"is being given back: {record.because}{told}")
+    return replace(said, writes=True)
+
+
+def _raising(record: SamplingRaiseStatus) -> Decided:
+    return replace(_raised(record, f"is being raised: {record.because}"), writes=True)
 
 
 def _said(record: SamplingRaiseStatus, state: SamplingState, words: str) -> Decided:
@@ -300,29 +278,33 @@ def _give_back(record: SamplingRaiseStatus, reason: Reason, because: str) -> Dec
             "write": undone((record.write,))[0],
         }
     )
-    return _said(back, SamplingState.GIVING_BACK, f"is being given back: {because}")
+    return replace(_said(back, SamplingState.GIVING_BACK, f"is being given back: {because}"), writes=True)
 
 
 def _is_declared(declared: SamplingRate, write: FieldWrite) -> bool:
     return (declared.target, declared.path, declared.raised) == (write.target, write.path, write.desired.value)
 
 
-def _ended(record: SamplingRaiseStatus, reason: str, because: str, now: datetime) -> SamplingRaiseStatus:
-    return SamplingRaiseStatus(
-        phase=RaisePhase.NORMAL,
-        reason=reason,
-        because=because[:1024],
-        spent=spent_today(record, now),
-        spent_on=_day(now),
+def _was_declared(declared: SamplingRate, back: FieldWrite) -> bool:
+    """Of a write that gives back: whether what it takes away is what is declared."""
+    raised = (v.value for v in ours(back))
+    return (declared.target, declared.path) == (back.target, back.path) and declared.raised in raised
+
+
+def _holds(held: Held | Unmatched | Missing, value: FieldValue) -> bool:
+    return not isinstance(held, Unmatched | Missing) and inline(held) == value
+
+
+def _found_instead(held: Held | Unmatched | Missing) -> str:
+    if isinstance(held, Unmatched | Missing):
+        return why_not(held)
+    return (
+        "someone else has removed it" if isinstance(held, Absent) else f"someone else has set it to {str(held)[:120]!r}"
     )
 
 
-def _blocked(record: SamplingRaiseStatus, reason: Reason, because: str, now: datetime) -> SamplingRaiseStatus:
-    return _ended(record, reason, because, now).model_copy(update={"blocked_at": now})
-
-
-def _day(now: datetime) -> str:
-    return f"{now.astimezone(UTC):%Y-%m-%d}"
+def _day(s: Sampling) -> str:
+    return format_duration(s.step * DAY_STEPS)
 
 
 def _shown(value: FieldValue) -> str:

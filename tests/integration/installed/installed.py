@@ -182,7 +182,14 @@ SERVICE = a(
                 },
             },
         ],
-        "judge": {"samplingRate": {"target": config_map("judge"), "path": "$.data.rate", "raised": "20%"}},
+        "judge": {
+            "samplingRate": {
+                "target": config_map("judge"),
+                "path": "$.data.rate",
+                "raised": "20%",
+                "dailyBudget": "14h",
+            }
+        },
         "traffic": {
             "routes": [{"name": "summarizer", "rule": "answers", "primary": {"name": "summarizer", "port": 80}}]
         },

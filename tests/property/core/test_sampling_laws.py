@@ -12,14 +12,17 @@ from firebreak.api.v1alpha1.aiservice import Mode, SamplingRate
 from firebreak.api.v1alpha1.sampling import RaisePhase, SamplingRaiseStatus
 from firebreak.core.commands import Reason
 from firebreak.core.field_writes import ours, value_of
-from firebreak.core.ports import Changed, Landed, Missing, Refused, WriteResult
-from firebreak.core.sampling_raise import QUIET_STEPS, Sampling, after_write, decide_sampling, is_raised, spent_today
+from firebreak.core.ports import ABSENT, Absent, Changed, Landed, Missing, Refused, WriteResult
+from firebreak.core.sampling_raise import QUIET_STEPS, Sampling, decide_sampling
+from firebreak.core.sampling_record import after_write, is_raised
+from firebreak.core.sampling_time import CEILING_STEPS, raised_lately, spent_today
 from firebreak.core.situation import Hold
 from firebreak.core.verdict import Tier
 
 DECLARED = SamplingRate.model_validate(
     {"target": SWITCHES.dump(), "path": "$.data['sampling']", "raised": "20%", "dailyBudget": "3h"}
 )
+CEILING = timedelta(minutes=CEILING_STEPS)
 PAUSED = Hold(reason=Reason.PAUSED, because="someone has paused it")
 
 
@@ -29,7 +32,7 @@ class Sampled(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = T0
-        self.place: str | None = "2%"  # None: the object is gone
+        self.place: str | Absent | None = "2%"  # None: the object is gone
         self.ours = False  # what stands there was put there by Firebreak
         self.refuses = False
         self.s = Sampling(declared=DECLARED, record=SamplingRaiseStatus(), held="2%", mode=Mode.ENFORCE)
@@ -61,8 +64,8 @@ class Sampled(RuleBasedStateMachine):
     ) -> None:
         self.s, self.refuses = replace(self.s, declared=declared, mode=mode, holds=holds, free=free), refuses
 
-    @rule(value=st.sampled_from(["2%", "5%", "20%", None]))
-    def someone_else_writes(self, value: str | None) -> None:
+    @rule(value=st.sampled_from(["2%", "5%", "20%", ABSENT, None]))
+    def someone_else_writes(self, value: str | Absent | None) -> None:
         self.place, self.ours = value, False
 
     @rule(minutes=st.sampled_from([1, 10, 61, 600]))
@@ -83,26 +86,49 @@ class Sampled(RuleBasedStateMachine):
             assert not seen.holds
             assert seen.free
             assert seen.proof or spent_today(seen.record, self.now) < seen.declared.daily_budget
+            assert raised_lately(seen.record, seen.step, self.now) < CEILING
         if seen.record.phase is RaisePhase.RAISED:
             unclear = seen.quiet_steps is None or seen.quiet_steps < QUIET_STEPS
             write = seen.record.write
             assert write is not None
             declared = seen.declared is not None and seen.declared.raised == write.desired.value
-            wanted = declared and seen.mode is Mode.ENFORCE and seen.held == write.desired.value and unclear
+            within = raised_lately(seen.record, seen.step, self.now) < CEILING
+            wanted = declared and seen.mode is Mode.ENFORCE and seen.held == write.desired.value and unclear and within
             if wanted and spent_today(seen.record, self.now) < DECLARED.daily_budget:
                 assert decided.record == seen.record, "evidence that is not weak, or cannot be read, gives nothing back"
             if seen.holds and declared:
                 assert decided.record == seen.record, "paused, nothing changes"
+            elif not within:
+                assert decided.record.phase is not RaisePhase.RAISED, "nothing is raised for ever, whatever for"
+        if seen.mode is Mode.OBSERVE or seen.declared is None or seen.holds:
+            assert decided.record.phase is not RaisePhase.INTENDED, "what was intended before is taken back"
         self.s = replace(self.s, record=decided.record)
 
-    @precondition(lambda self: self.s.record.phase in (RaisePhase.INTENDED, RaisePhase.GIVING_BACK))
+    @precondition(lambda self: is_raised(self.s.record))
     @rule(killed=st.booleans())
     def writes(self, killed: bool) -> None:
+        seen = self._seen()
+        decided = decide_sampling(seen, self.now)
+        if decided.record != seen.record or not decided.writes:
+            return
+        write = seen.record.write
+        assert write is not None
+        up = seen.record.phase is RaisePhase.INTENDED
+        if up:
+            assert seen.mode is Mode.ENFORCE
+            assert seen.declared is not None
+            assert seen.declared.raised == write.desired.value
+        if seen.holds:
+            assert not up, "paused, nothing is raised"
+            shown = [value_of(v, ()) for v in ours(write)]
+            assert seen.declared is None or seen.declared.raised not in shown, "nor given back while it is declared"
         before = spent_today(self.s.record, self.now)
         result = self._write()
         if not killed:
             self.s = replace(self.s, record=after_write(self.s.record, result, self.now))
             assert spent_today(self.s.record, self.now) >= before, "what was spent today stays spent"
+            if not up and isinstance(result, Refused):
+                assert self.s.record.phase is RaisePhase.GIVING_BACK, "what was refused is not finished"
 
     # --- what must be so
 
@@ -113,12 +139,15 @@ class Sampled(RuleBasedStateMachine):
             assert self.s.record.write is not None
 
     def teardown(self) -> None:
-        """Declared no more, everything comes back, in a few turns, and nothing of Firebreak's is left."""
+        """Declared no more, everything comes back, in a few turns, and nothing is raised on the way."""
         self.refuses = False
         self.s = replace(self.s, declared=None)
         for _ in range(6):
-            self.s = replace(self.s, record=decide_sampling(self._seen(), self.now).record)
-            if self.s.record.phase in (RaisePhase.INTENDED, RaisePhase.GIVING_BACK):
+            decided = decide_sampling(self._seen(), self.now)
+            if decided.record != self.s.record:
+                self.s = replace(self.s, record=decided.record)
+            elif decided.writes:
+                assert self.s.record.phase is RaisePhase.GIVING_BACK
                 self.s = replace(self.s, record=after_write(self.s.record, self._write(), self.now))
         assert self.s.record.phase is RaisePhase.NORMAL
         assert not self.ours
@@ -141,7 +170,7 @@ class Sampled(RuleBasedStateMachine):
             return Changed(actual=self.place)
         if self.refuses:
             return Refused(code=403, message="no")
-        assert isinstance(desired, str)
+        assert isinstance(desired, str | Absent)
         self.place, self.ours = desired, self.s.record.phase is RaisePhase.INTENDED
         return Landed(generation=1, changed=True)
 

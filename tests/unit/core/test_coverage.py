@@ -3,10 +3,13 @@
 from datetime import timedelta
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.builders import T0
 
 from firebreak.core.coverage import Coverage, CoverageOf, coverage_of, coverage_of_attempts
 from firebreak.core.judgement.counts import Counts
+from firebreak.core.sampling_time import CEILING_STEPS
 
 HOURS = 12
 STEP = timedelta(minutes=1)
@@ -73,6 +76,22 @@ def test_a_raised_review_rate_that_is_given_back_is_no_loss():
     for before, raised, after in ((9, 12, 1), (1, 6, 16), (0, 5, 18)):
         rates = [5.0] * before + [100.0] * raised + [5.0] * after
         assert not is_lost(hours(*rates), hours(*[100] * len(rates)))
+
+
+@given(
+    runs=st.lists(st.integers(60, CEILING_STEPS), min_size=1, max_size=3).filter(lambda r: sum(r) <= CEILING_STEPS),
+    pauses=st.lists(st.integers(0, 200), min_size=3, max_size=3),
+    times=st.sampled_from([10, 50]),
+)
+def test_a_rate_that_was_raised_for_as_long_as_it_may_be_is_no_loss_when_it_is_given_back(
+    runs: list[int], pauses: list[int], times: int
+) -> None:
+    """At no moment of the next hours: the bound on all raises is the one that what is usual allows."""
+    raised = [rate for n, p in zip(runs, pauses, strict=False) for rate in [2.0] * p + [2.0 * times] * n]
+    before = [2.0] * max(0, 24 * 60 - len(raised))
+    for after in (60, 90, 200, 400, 800):
+        rates = np.array([*before, *raised, *[2.0] * after])[-25 * 60 :]
+        assert not is_lost(list(rates), [100.0] * len(rates)), after
 
 
 def test_a_rate_that_is_lowered_for_good_becomes_the_usual():

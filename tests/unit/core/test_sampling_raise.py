@@ -32,23 +32,17 @@ from firebreak.core.commands import Reason
 from firebreak.core.feasibility import infeasible_steps
 from firebreak.core.objectives import ServiceKey
 from firebreak.core.ports import Absent, Landed, Missing, Refused
-from firebreak.core.sampling_raise import (
-    QUIET_STEPS,
-    Decided,
-    Sampling,
-    after_write,
-    decide_sampling,
-    proof_awaited,
-    spent_today,
-    strongest_evidence,
-    times_judged,
-)
+from firebreak.core.sampling_evidence import proof_awaited, strongest_evidence, times_judged
+from firebreak.core.sampling_raise import QUIET_STEPS, Decided, Sampling, Unrecorded, decide_sampling
+from firebreak.core.sampling_record import after_write
+from firebreak.core.sampling_time import spent_today
 from firebreak.core.situation import Hold
 from firebreak.core.verdict import Tier
 
 RATE = {"target": SWITCHES.dump(), "path": "$.data['sampling']", "raised": "20%"}
 DECLARED = SamplingRate.model_validate(RATE)
 LANDED = Landed(generation=1, changed=True)
+PAUSED = Hold(reason=Reason.PAUSED, because="the installation is paused")
 
 
 def sampling(**changes: Any) -> Sampling:
@@ -135,7 +129,8 @@ def test_what_is_spent_is_what_lies_within_the_day(runs: list[tuple[int, int]], 
         began = now + timedelta(seconds=pause)
         now = began + timedelta(seconds=length)
         spans.append((began, now))
-        up = decided(sampling(record=record, proof="p"), began).record
+        unbounded = record.model_copy(update={"runs": ()})
+        up = decided(sampling(record=unbounded, proof="p"), began).record
         down = decided(replace(sampling(), record=after_write(up, LANDED, began), declared=None), now).record
         record = after_write(down, LANDED, now)
     now += timedelta(seconds=then)
@@ -164,9 +159,110 @@ def test_what_is_in_the_way_is_said(change: dict[str, Any], words: str) -> None:
 def test_a_pause_changes_nothing_in_either_direction() -> None:
     """And a service that is only to be observed again is given back what was raised."""
     s = replace(raised(), tier=Tier.NONE, quiet_steps=QUIET_STEPS)
-    paused = Hold(reason=Reason.PAUSED, because="the installation is paused")
-    assert decided(replace(s, holds=(paused,)), at(hours=9)).record == s.record
+    assert decided(replace(s, holds=(PAUSED,)), at(hours=9)).record == s.record
     assert decided(replace(s, mode=Mode.OBSERVE)).record.phase is RaisePhase.GIVING_BACK
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"holds": (PAUSED,)}, Reason.PAUSED),
+        ({"mode": Mode.OBSERVE}, Reason.OBSERVING),
+        ({"declared": None}, Reason.NOT_DECLARED),
+    ],
+)
+def test_an_intent_is_taken_back_by_what_comes_before_the_write(change: dict[str, Any], reason: Reason) -> None:
+    """Where the original stands it simply ends, and nothing is written."""
+    intended = decided(sampling()).record
+    over = decided(sampling(record=intended, **change))
+    assert (over.record.phase, over.record.reason, over.record.write) == (RaisePhase.NORMAL, reason, None)
+    assert over.record.because.startswith("it was not raised after all")
+    assert not over.writes
+
+
+def test_an_intent_that_landed_unseen_is_given_back_by_the_rules_of_what_is_raised() -> None:
+    """What stands decides: killed after the write, the operator finds its own value, and does not raise first."""
+    intended = decided(sampling()).record
+    gone = decided(sampling(record=intended, held="20%", declared=None)).record
+    assert (gone.phase, gone.reason) == (RaisePhase.GIVING_BACK, Reason.NOT_DECLARED)
+    assert gone.write is not None
+    assert (gone.write.last.value, gone.write.desired.value) == ("20%", "2%")
+    watched = decided(sampling(record=intended, held="20%", mode=Mode.OBSERVE)).record
+    assert watched.phase is RaisePhase.GIVING_BACK
+    paused = decided(sampling(record=intended, held="20%", holds=(PAUSED,)))
+    assert (paused.record.phase, paused.record.since, paused.writes) == (RaisePhase.RAISED, T0, False)
+
+
+def test_an_intent_for_another_value_makes_way_for_the_one_that_is_declared_now() -> None:
+    """And one at another place ends: what stands there is looked at first."""
+    intended = decided(sampling()).record
+    other = DECLARED.model_copy(update={"raised": "50%"})
+    anew = decided(sampling(record=intended, declared=other)).record
+    assert anew.write is not None
+    assert (anew.phase, anew.write.original.value, anew.write.desired.value) == (RaisePhase.INTENDED, "2%", "50%")
+    elsewhere = DECLARED.model_copy(update={"path": "$.data['rate']"})
+    assert decided(sampling(record=intended, declared=elsewhere)).record.phase is RaisePhase.NORMAL
+
+
+def test_what_someone_set_before_the_write_of_an_intent_that_is_taken_back_is_left() -> None:
+    """As it is when the write itself finds it."""
+    intended = decided(sampling()).record
+    for held in ("5%", Absent(), Missing()):
+        left = decided(sampling(record=intended, held=held, holds=(PAUSED,))).record
+        assert (left.phase, left.reason) == (RaisePhase.NORMAL, Reason.LEFT_AS_CHANGED)
+
+
+def test_a_pause_stops_giving_back_too() -> None:
+    """Until it is over; what is declared no more is given back all the same."""
+    back = decided(replace(raised(), mode=Mode.OBSERVE)).record
+    assert back.phase is RaisePhase.GIVING_BACK
+    held_up = decided(sampling(record=back, held="20%", mode=Mode.OBSERVE, holds=(PAUSED,)))
+    assert (held_up.record, held_up.writes, held_up.told.state) == (back, False, SamplingState.GIVING_BACK)
+    assert "the installation is paused" in held_up.told.message
+    assert decided(sampling(record=back, held="20%", mode=Mode.OBSERVE)).writes
+    assert decided(sampling(record=back, held="20%", declared=None, holds=(PAUSED,))).writes
+
+
+def test_a_proof_may_take_longer_than_the_budget_but_not_for_ever() -> None:
+    """What is raised for most of a day is the usual rate, and giving it back would look like a judge that has stopped."""
+    proving = replace(raised(), proof="whether RollBack helps is being proven")
+    assert decided(proving, at(hours=13, minutes=59)).record == proving.record
+    back = decided(proving, at(hours=14)).record
+    assert (back.phase, back.reason) == (RaisePhase.GIVING_BACK, Reason.SAMPLING_BUDGET_SPENT)
+    assert "raised for 14h of the last 1d" in back.because
+
+    over = sampling(record=after_write(back, LANDED, at(hours=14)), proof="whether the repair holds is being proven")
+    waits = decided(over, at(hours=25, minutes=59))
+    assert (waits.record.phase, waits.told.state) == (RaisePhase.NORMAL, SamplingState.WANTED)
+    assert "it was raised for 12h1m of the last 1d" in waits.told.message
+    assert decided(over, at(hours=26)).record.phase is RaisePhase.INTENDED, "with two hours to be of use"
+
+
+def test_the_bound_on_all_raises_counts_steps() -> None:
+    """The hours from which the usual rate is told are hours of steps."""
+    s = replace(raised(), step=timedelta(seconds=1))
+    assert decided(s, at(minutes=13)).record.phase is RaisePhase.RAISED
+    assert decided(s, at(minutes=14)).record.phase is RaisePhase.GIVING_BACK
+
+
+def test_a_record_that_is_refused_is_not_tried_at_every_turn() -> None:
+    """Nothing is raised without one, and the service says why it is not."""
+    refused = sampling(unrecorded=Unrecorded(at=T0, because="the SamplingRaise cannot be created: 403 quota"))
+    waits = decided(refused, at(minutes=59))
+    assert (waits.record.phase, waits.told.state) == (RaisePhase.NORMAL, SamplingState.WANTED)
+    assert "not before 04:00:00Z: the SamplingRaise cannot be created: 403 quota" in waits.told.message
+    assert decided(refused, at(hours=1)).record.phase is RaisePhase.INTENDED
+
+
+def test_whose_rights_are_used_stands_in_the_record() -> None:
+    """Who raised it gives it back, whatever the service says meanwhile; an intent of another account is taken back."""
+    intended = decided(sampling(account="robot")).record
+    assert intended.account == "robot"
+    assert decided(sampling(record=intended, account="robot")).writes
+    anew = decided(sampling(record=intended, account="other")).record
+    assert (anew.phase, anew.account) == (RaisePhase.INTENDED, "other")
+    up = after_write(intended, LANDED, T0)
+    assert decided(sampling(record=up, held="20%", account="other", declared=None)).record.account == "robot"
 
 
 @pytest.mark.parametrize("change", [{"declared": None}, {"declared": DECLARED.model_copy(update={"raised": "50%"})}])

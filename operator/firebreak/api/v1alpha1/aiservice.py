@@ -19,7 +19,14 @@ from firebreak.api.v1alpha1.model import (
     cel,
     list_map,
 )
-from firebreak.api.v1alpha1.quantities import Duration, SomeDuration, StepDuration, TargetPercent, parse_duration
+from firebreak.api.v1alpha1.quantities import (
+    BudgetDuration,
+    Duration,
+    SomeDuration,
+    StepDuration,
+    TargetPercent,
+    parse_duration,
+)
 from firebreak.api.v1alpha1.references import (
     AutoscalerRef,
     FieldRef,
@@ -372,8 +379,9 @@ class SamplingRate(FieldRef):
 
     raised: Annotated[str, Field(min_length=1, max_length=64)]
     """What to write while more evidence is wanted, such as "20%"; what stood there before is put back."""
-    daily_budget: SomeDuration = parse_duration("6h")
-    """For how long a day (UTC) it may be raised; what a containment's proof takes is not limited by it. Default 6h."""
+    daily_budget: BudgetDuration = parse_duration("6h")
+    """For how long a day (UTC) it may be raised, at most 14h; what a containment's proof takes is not limited by it, but
+    by 14 hours in any 24 (840 in 1,440 steps). Default 6h."""
 
 
 class Judge(ApiModel):

@@ -18,6 +18,10 @@ SOME_DURATION_PATTERN = r"^([0-9]{1,6}(s|m|h|d)){0,3}[0-9]{0,5}[1-9][0-9]{0,5}(s
 STEP_PATTERN = r"^[0-9]{0,4}[1-9][0-9]{0,4}(s|m)$"
 TARGET_PATTERN = r"^([1-9][0-9]?(\.[0-9]{1,6})?|0\.[0-9]{0,5}[1-9][0-9]{0,5})%$"
 
+MOST_OF_A_DAY = timedelta(hours=14)
+"""What is usual is told from the lower quartile of a day's hours (core/coverage.py): three runs of this length together,
+which touch 17 of them, leave seven that are as usual."""
+
 _UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1), "s": timedelta(seconds=1)}
 
 
@@ -71,6 +75,30 @@ SomeDuration = Annotated[
     _written(32, SOME_DURATION_PATTERN, "must be a duration above zero in s, m, h and d, such as 90s, 1h30m or 7d"),
 ]
 """A span of time that is not zero."""
+
+BudgetDuration = Annotated[
+    Duration,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "maxLength": 32,
+            "x-kubernetes-validations": [
+                {
+                    "rule": f'self.matches(r"{SOME_DURATION_PATTERN}")',
+                    "message": "must be a duration above zero, such as 90m or 6h",
+                },
+                {
+                    # CEL knows no days.
+                    "rule": f'!self.matches(r"{DURATION_PATTERN}") || (!self.contains("d") && duration(self) <= '
+                    f'duration("{format_duration(MOST_OF_A_DAY)}"))',
+                    "message": f"must be at most {format_duration(MOST_OF_A_DAY)}, written in h, m and s: a rate that is "
+                    f"raised for longer becomes the usual one, and giving it back would look like a judge that has stopped",
+                },
+            ],
+        }
+    ),
+]
+"""How long of a day something may be out of the ordinary."""
 
 StepDuration = Annotated[
     Duration, _written(8, STEP_PATTERN, "must be whole seconds or minutes, such as 10s, 60s or 5m")

@@ -36,6 +36,15 @@ class SamplingRaiseSpec(ApiModel):
     """The AIService in the same namespace; this object has its name."""
 
 
+class RaisedSpan(ApiModel):
+    """A stretch of time in which it was raised."""
+
+    since: Time
+    """From when."""
+    until: Time
+    """Until when."""
+
+
 class SamplingRaiseStatus(ApiModel):
     """What was written, and why."""
 
@@ -49,6 +58,8 @@ class SamplingRaiseStatus(ApiModel):
     """What stands in the way of a write."""
     write: FieldWrite | None = None
     """The place, what stood there, and what is to stand there now; none while everything is as it was."""
+    account: Annotated[str, Field(max_length=253)] = ""
+    """The ServiceAccount with whose rights it is written and given back; empty: Firebreak's own."""
     since: Time | None = None
     """Since when it is raised."""
     blocked_at: Time | None = None
@@ -57,6 +68,8 @@ class SamplingRaiseStatus(ApiModel):
     """For how long it was raised on the day of `spentOn`, without what is raised now."""
     spent_on: Annotated[str, Field(max_length=10)] = ""
     """The day (UTC)."""
+    runs: Annotated[tuple[RaisedSpan, ...], Field(max_length=32)] = ()
+    """When it was raised lately, without what is raised now: of 1,440 steps it may be raised for 840, for whatever reason."""
 
 
 class SamplingRaise(Resource):

@@ -1,0 +1,63 @@
+"""What speaks for more judged answers, and what stands in the place that says how many are judged?
+
+Asked by app/raising.py for core/sampling_raise.py, and by app/measuring.py: how fast would the raised rate be?
+"""
+
+from collections.abc import Collection, Iterable
+
+from firebreak.api.v1alpha1.incident import AIIncident, Phase
+from firebreak.core.field_paths import FieldPath, PathError, find
+from firebreak.core.ports import Absent, Held, KubeObject, Missing, Unmatched
+from firebreak.core.steps import in_words, under_way
+from firebreak.core.verdict import Finding, Tier, Verdict
+
+
+def strongest_evidence(verdicts: Iterable[Verdict]) -> tuple[Tier, str]:
+    """The highest tier among these, and what the verdict at it says."""
+    breached = [v for v in verdicts if v.finding is Finding.BREACHED]
+    worst = max(breached, key=lambda v: v.tier, default=None)
+    if worst is None:
+        return Tier.NONE, ""
+    return worst.tier, f"{worst.objective.objective} is at {worst.tier.label}: {worst.because}"
+
+
+def proof_awaited(incident: AIIncident | None, judged: Collection[str]) -> str:
+    """What is being proven by judged answers in the open incident, in words; empty where nothing is."""
+    if incident is None or incident.status.phase is Phase.RESOLVED:
+        return ""
+    status = incident.status
+    if status.objectives and not any(o.name in judged for o in status.objectives):
+        return ""
+    step = under_way(status)
+    if step is not None:
+        return f"whether {in_words(step)} helps is being proven"
+    return "whether the repair holds is being proven" if status.remediating_since is not None else ""
+
+
+def held_at(live: KubeObject | None, path: str) -> Held | Unmatched | Missing:
+    """What stands in the place."""
+    if live is None:
+        return Missing()
+    try:
+        found = find(live, FieldPath.parse(path))
+    except PathError as error:
+        return Unmatched(message=str(error))
+    return found if isinstance(found, Unmatched) else found.value
+
+
+def times_judged(raised: str, held: Held | Unmatched | Missing) -> float | None:
+    """How many times as many answers the raised rate judges; None where one of the two is no rate."""
+    if isinstance(held, Absent | Unmatched | Missing) or held is None:
+        return None
+    now, then = _rate(str(held)), _rate(raised)
+    return then / now if now and then else None
+
+
+def _rate(written: str) -> float | None:
+    """Of "20%" or "0.2"."""
+    text = written.strip()
+    try:
+        value = float(text.removesuffix("%"))
+    except ValueError:
+        return None
+    return value / 100 if text.endswith("%") else value

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from firebreak.app.grid import Grid
-from firebreak.core.ports_metrics import Labels, Matrix, MetricsError, Vector
+from firebreak.core.ports_metrics import Buckets, Labels, Matrix, MetricsError, Vector
 
 
 @dataclass
@@ -19,6 +19,7 @@ class RecordedStore:
 
     grid: Grid
     readings: dict[str, dict[Labels, dict[int, float]]] = field(default_factory=dict)
+    histograms: dict[str, dict[Labels, dict[int, Buckets]]] = field(default_factory=dict)
     fails: MetricsError | None = None
     instants: list[str] = field(default_factory=list)
     ranges: list[str] = field(default_factory=list)
@@ -26,6 +27,10 @@ class RecordedStore:
     def write(self, metric: str, labels: Mapping[str, str], readings: Mapping[int, float]) -> None:
         series = tuple(sorted(labels.items()))
         self.readings.setdefault(metric, {}).setdefault(series, {}).update(readings)
+
+    def write_histograms(self, metric: str, labels: Mapping[str, str], readings: Mapping[int, Buckets]) -> None:
+        series = tuple(sorted(labels.items()))
+        self.histograms.setdefault(metric, {}).setdefault(series, {}).update(readings)
 
     async def instant(self, query: str, at: datetime) -> Vector:
         self.instants.append(query)
@@ -48,4 +53,13 @@ class RecordedStore:
                 value = readings.get(first + column)
                 if value is not None:
                     values[row, column], present[row, column] = value, True
-        return Matrix(labels=list(series), values=values, present=present)
+        histograms = [
+            (labels, {step - first: held for step, held in readings.items() if 0 <= step - first < moments})
+            for labels, readings in self.histograms.get(query.split("{")[0], {}).items()
+        ]
+        return Matrix(
+            labels=list(series),
+            values=values,
+            present=present,
+            histograms=[(labels, held) for labels, held in histograms if held],
+        )

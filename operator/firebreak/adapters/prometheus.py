@@ -23,6 +23,7 @@ from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 
 from firebreak.core.ports_metrics import (
+    Buckets,
     Labels,
     Matrix,
     MetricsError,
@@ -247,11 +248,15 @@ def vector_of(data: Data) -> Vector:
         case "scalar":
             return Vector(labels=[()], values=np.array([float(data["result"][1])]))
         case "vector":
-            rows = data["result"]
-            _refuse_histograms(rows, "value")
+            rows = [row for row in data["result"] if "histogram" not in row]
             return Vector(
                 labels=[_labels(row["metric"]) for row in rows],
                 values=np.fromiter((float(row["value"][1]) for row in rows), dtype=np.float64, count=len(rows)),
+                histograms=[
+                    (_labels(row["metric"]), _buckets(row["histogram"][1]))
+                    for row in data["result"]
+                    if "histogram" in row
+                ],
             )
         case other:
             raise QueryRefused(f"the answer is of type {other}; an instant vector or a scalar is needed")
@@ -261,24 +266,40 @@ def matrix_of(data: Data, start: datetime, end: datetime, step: timedelta) -> Ma
     """A range query's answer, laid out on its grid of moments."""
     if data.get("resultType") != "matrix":
         raise QueryRefused(f"the answer is of type {data.get('resultType')}; a range is needed")
-    rows = data["result"]
-    _refuse_histograms(rows, "values")
+    rows = [row for row in data["result"] if "values" in row or "histograms" not in row]
     moments = round((end - start) / step) + 1
     first, width = start.timestamp(), step.total_seconds()
     values = np.full((len(rows), moments), np.nan)
     present = np.zeros((len(rows), moments), dtype=np.bool_)
-    for at, row in enumerate(rows):
-        columns = [round((float(moment) - first) / width) for moment, _ in row["values"]]
+
+    def columns_of(readings: Sequence[Sequence[Any]]) -> list[int]:
+        columns = [round((float(moment) - first) / width) for moment, _ in readings]
         if columns and not 0 <= min(columns) <= max(columns) < moments:
             raise SourceUnreachable("the answer holds moments that were not asked for")  # -1 would be the last
+        return columns
+
+    for at, row in enumerate(rows):
+        columns = columns_of(row["values"])
         values[at, columns] = [float(value) for _, value in row["values"]]
         present[at, columns] = True
-    return Matrix(labels=[_labels(row["metric"]) for row in rows], values=values, present=present)
+    # A series may be values for a while, and histograms later.
+    histograms = [
+        (
+            _labels(row["metric"]),
+            {at: _buckets(said) for at, (_, said) in zip(columns_of(told), told, strict=True)},
+        )
+        for row in data["result"]
+        if (told := row.get("histograms"))
+    ]
+    return Matrix(
+        labels=[_labels(row["metric"]) for row in rows], values=values, present=present, histograms=histograms
+    )
 
 
-def _refuse_histograms(rows: Sequence[Mapping[str, Any]], key: str) -> None:
-    if any(key not in row for row in rows):
-        raise QueryRefused("the answer holds native histograms; name their count, or classic buckets")
+def _buckets(said: Mapping[str, Any]) -> Buckets:
+    """`[[which bounds belong to it, "lower", "upper", "count"], …]`, without those that hold nothing."""
+    rows = [(float(lower), float(upper), float(count)) for _, lower, upper, count in said.get("buckets") or ()]
+    return Buckets(rows=np.array(rows, dtype=np.float64).reshape(-1, 3).T)
 
 
 def _labels(metric: Mapping[str, str]) -> Labels:

@@ -13,7 +13,7 @@ from firebreak.app.counter_feed import subject_of
 from firebreak.app.grid import Grid
 from firebreak.app.replay import replay
 from firebreak.core.counting import Counting
-from firebreak.core.objectives import ObjectiveSpec, Ratio
+from firebreak.core.objectives import NativeRatio, ObjectiveSpec, Ratio
 from firebreak.core.ports_metrics import MetricsPort, Vector
 from firebreak.core.promql import confined
 
@@ -31,17 +31,15 @@ async def read_blocks(spec: ObjectiveSpec, port: MetricsPort, grid: Grid, first:
     """Of a ratio, `first` to `last`; the block before is read as a baseline. Raises MetricsError."""
     if not isinstance(spec.indicator, Ratio):
         raise TypeError(f"{spec.key} is no ratio")
-    counting = Counting(spec.labels, [subject_of(spec)], paired=bool(spec.indicator.bound))
+    native = spec.indicator.limit if isinstance(spec.indicator, NativeRatio) else None
+    counting = Counting(spec.labels, [subject_of(spec)], paired=bool(spec.indicator.bound), native=native)
     counts: dict[int, tuple[float, float]] = {}
 
     def take(step: int, bad: Vector, total: Vector | None) -> None:
         found = counting.advance(step, bad, total)
         counts[step] = (float(found.bad[0]), float(found.judged[0]))
 
-    queries = [
-        confined(selector, spec.labels.namespace, [spec.key.namespace])
-        for selector in (spec.indicator.bad, spec.indicator.total)
-    ]
+    queries = [confined(selector, spec.labels.namespace, [spec.key.namespace]) for selector in spec.indicator.queries]
     await replay(port, queries, grid, first - 1, last, take, afresh=True)
     # The first block is a baseline, whatever was counted in it.
     known = sorted(counts)[1:]

@@ -19,11 +19,13 @@ from firebreak.core.counting import Counting, Subject
 from firebreak.core.detectors.rules import Sequential
 from firebreak.core.detectors.sequential import EPOCH_STEPS, SequentialFolds
 from firebreak.core.detectors.tempering import TRAILING
+from firebreak.core.native_histograms import NativeLimit
 from firebreak.core.objectives import (
     CountOf,
     ExposureSpec,
     JudgeErrorsSpec,
     Labels,
+    NativeRatio,
     ObjectiveSpec,
     Ratio,
     SourceKey,
@@ -48,6 +50,7 @@ class FeedKey(NamedTuple):
     labels: Labels
     paired: bool = False  # what is judged counts only where bad is there as well
     kept: float = 1.0
+    native: NativeLimit | None = None  # `bad` selects native histograms, and there is no total
 
 
 def feed_key(spec: Watched) -> FeedKey | None:
@@ -56,6 +59,8 @@ def feed_key(spec: Watched) -> FeedKey | None:
     match spec:
         case ExposureSpec(selector=selector) | JudgeErrorsSpec(selector=selector):
             return FeedKey(spec.source, selector, None, grid, spec.labels)
+        case ObjectiveSpec(indicator=NativeRatio(total=selector, limit=limit)):
+            return FeedKey(spec.source, selector, None, grid, spec.labels, True, spec.kept, limit)
         case ObjectiveSpec(indicator=Ratio(bad=bad, total=total, bound=bound)):
             return FeedKey(spec.source, bad, total, grid, spec.labels, bool(bound), spec.kept)
         case ObjectiveSpec(indicator=CountOf(selector=selector)):
@@ -75,7 +80,7 @@ def subject_of(spec: Watched) -> Subject:
 
 
 def _counting(key: FeedKey, subjects: Iterable[Subject] = ()) -> Counting:
-    return Counting(key.labels, subjects, paired=key.paired, kept=key.kept)
+    return Counting(key.labels, subjects, paired=key.paired, native=key.native, kept=key.kept)
 
 
 class CounterFeed:

@@ -15,7 +15,7 @@ from firebreak.app.grid import Grid
 from firebreak.core.detectors.rules import Threshold
 from firebreak.core.history import HISTORY_STEPS
 from firebreak.core.objectives import Gauge, ObjectiveSpec, SourceKey
-from firebreak.core.ports_metrics import MetricsPort, Vector
+from firebreak.core.ports_metrics import MetricsPort, QueryRefused, Vector
 from firebreak.core.promql import SelectorRefused, confined
 
 Floats = NDArray[np.float64]
@@ -75,6 +75,8 @@ class GaugeFeed:
         return self._values[np.arange(first, last + 1) % HISTORY_STEPS], self.grid.end(last)
 
     def _take(self, step: int, vector: Vector) -> None:
+        if vector.histograms:
+            raise QueryRefused(f"{self._expr}: the answer holds native histograms, and a gauge needs values")
         rows = [at for at, labels in enumerate(vector.labels) if not self._per_service or self._is_ours(dict(labels))]
         values = vector.values[rows]
         finite = values[np.isfinite(values)]

@@ -48,7 +48,7 @@ class Replay:
             return
         # How many series there are decides how many steps fit into one answer.
         now = await asyncio.gather(*(port.instant(query, self._grid.end(last)) for query in queries))
-        series = max(1, *(len(vector.labels) for vector in now))
+        series = max(1, *(vector.size for vector in now))
         fitting = max(LEAST_STEPS, CHUNK_POINTS // series)
         while self.next <= last:
             steps = min(self._most, fitting)
@@ -61,7 +61,7 @@ class Replay:
                 raise
             self._most = min(MOST_STEPS, self._most + max(1, self._most // 8))
             if self._in_service:
-                for offset in range(answers[0].present.shape[1]):
+                for offset in range(answers[0].moments):
                     self._hand_over(answers, offset)
                     # Between two steps what is looked at is whole, and nobody waits for long.
                     await asyncio.sleep(0)
@@ -69,11 +69,11 @@ class Replay:
                 await asyncio.to_thread(self._hand_over_all, answers)
 
     def _hand_over_all(self, answers: Sequence[Matrix]) -> None:
-        for offset in range(answers[0].present.shape[1]):
+        for offset in range(answers[0].moments):
             self._hand_over(answers, offset)
 
     def _hand_over(self, answers: Sequence[Matrix], offset: int) -> None:
-        self.begun = self.begun or any(bool(answer.present[:, offset].any()) for answer in answers)
+        self.begun = self.begun or any(answer.holds_some_at(offset) for answer in answers)
         if self.begun:
             self._advance(self.next, answers[0].at(offset), answers[1].at(offset) if len(answers) > 1 else None)
         self.next += 1

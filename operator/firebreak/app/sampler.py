@@ -391,6 +391,8 @@ class Sampler:
         if not _is_recent(sanity.unpaired) or _is_recent(sanity.paired):
             return None
         told = f"there is no {spec.indicator.bound}: the limit must be a bound of the histogram's buckets"
+        if sanity.nearest is not None:
+            told += f"; the nearest are {sanity.nearest}"
         return error_verdict(spec, VerdictReason.NO_SUCH_BUCKET, told, self._feeds.counts(spec).end)
 
     def oddities(self, key: ObjectiveKey) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ Bad may run ahead of judged, since the two are scraped at different instants: wh
 step, then dropped and reported, so bad <= judged holds in every step.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from firebreak.core.counters import CounterMemory, Increments
 from firebreak.core.history import CountHistory
+from firebreak.core.native_histograms import NativeLimit, Nearest, split
 from firebreak.core.objectives import Labels as LabelNames
-from firebreak.core.ports_metrics import Labels, Vector
+from firebreak.core.ports_metrics import Labels, QueryRefused, Vector
 from firebreak.core.thinning import thinned
 
 # Labels that differ between replicas of a Prometheus, not between series.
@@ -73,6 +74,7 @@ class Sanity:
     paired: int | None = None  # of a histogram: there was a bucket at the limit
     unpaired: int | None = None  # there was none, in some of the series: what they count is left out
     too_many_revisions: int | None = None  # more than MAX_REVISIONS: what the others count is no revision's
+    nearest: Nearest | None = None  # of a native histogram without a bound at the limit: the bounds around it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,13 +101,20 @@ class Counting:
     """Counts of some subjects, advanced step by step."""
 
     def __init__(
-        self, names: LabelNames, subjects: Iterable[Subject] = (), *, paired: bool = False, kept: float = 1.0
+        self,
+        names: LabelNames,
+        subjects: Iterable[Subject] = (),
+        *,
+        paired: bool = False,
+        native: NativeLimit | None = None,
+        kept: float = 1.0,
     ) -> None:
         """`paired`: what is judged counts only where bad is there as well, as in a histogram.
 
+        `native`: both are told by one reading of native histograms.
         `kept`: of all that is judged only this share counts, drawn at random (thinning.py).
         """
-        self._names, self._paired, self._kept = names, paired, kept
+        self._names, self._paired, self._native, self._kept = names, paired, native, kept
         self.subjects: list[Subject] = []
         self._marks = np.full((len(_Mark), 0), _NEVER, dtype=np.int64)
         self._index_of: dict[Subject, int] = {}
@@ -114,6 +123,7 @@ class Counting:
         self._group_index: dict[Group, int] = {}
         self._groups_of: list[list[int]] = []
         self._judges: list[dict[str, int]] = []
+        self._nearest: dict[int, Nearest] = {}
         self._revisions_of: list[set[str]] = []
         self._lumped: dict[_Mark, set[int]] = {_Mark.TOO_MANY_GROUPS: set(), _Mark.TOO_MANY_REVISIONS: set()}
         self._group_subject = np.zeros(0, dtype=np.intp)
@@ -160,10 +170,22 @@ class Counting:
             paired=ages[_Mark.PAIRED],
             unpaired=ages[_Mark.UNPAIRED],
             too_many_revisions=ages[_Mark.TOO_MANY_REVISIONS],
+            nearest=self._nearest.get(subject),
         )
 
     def advance(self, step: int, bad: Vector, total: Vector | None) -> StepCounts:
-        """Take in one step's readings; without `total`, the one counter counts events that are all bad."""
+        """Take in one step's readings; without `total`, the one counter counts events that are all bad.
+
+        Of native histograms there is one reading, `bad`. QueryRefused where these are what is read, or are not.
+        """
+        if self._native is not None:
+            bad, total, untold = split(bad, self._native)
+            self._note_untold(step, untold)
+        elif bad.histograms or (total is not None and total.histograms):
+            raise QueryRefused(
+                "the answer holds native histograms, where counters are needed: "
+                "declare them as `histogram` with `buckets: Native` or `Custom`"
+            )
         grown = self._read(self._bad, step, bad, is_total=total is None)
         bad_by_group = self._by_group(self._bad, grown)
         if total is None:
@@ -197,6 +219,15 @@ class Counting:
         self._marks[_Mark.PAIRED, self._group_subject[both]] = step
         self._marks[_Mark.UNPAIRED, self._group_subject[one & ~both]] = step
         return both
+
+    def _note_untold(self, step: int, untold: Mapping[Labels, Nearest]) -> None:
+        """Histograms that have no bound at the limit, and count for nothing."""
+        noted: dict[int, Nearest] = {}
+        for labels, nearest in untold.items():
+            for subject in self._subjects_of(dict(labels)):
+                noted[subject] = nearest.around(noted[subject]) if subject in noted else nearest
+        self._nearest |= noted
+        self._marks[_Mark.UNPAIRED, list(noted)] = step
 
     def _bounded(self, step: int, bad: Floats, judged: Floats) -> Floats:
         carry = np.append(self._carry, np.zeros(len(bad) - len(self._carry)))
@@ -241,14 +272,20 @@ class Counting:
             seen, times = np.unique(index, return_counts=True)
             self._marks[_Mark.DUPLICATE, side.subject_array[seen[times > 1]]] = step
 
+    def _subjects_of(self, values: Mapping[str, str]) -> list[int]:
+        """Whose series has these labels."""
+        return [
+            subject
+            for subject in self._by_namespace.get(values.get(self._names.namespace, ""), ())
+            if all(values.get(name, "") == value for name, value in self.subjects[subject].matchers)
+        ]
+
     def _admit(self, side: _Side, labels: Labels, step: int) -> tuple[int, ...]:
         """The series that these labels mean: one for each subject whose they are."""
         values = dict(labels)
         admitted = []
-        for subject in self._by_namespace.get(values.get(self._names.namespace, ""), ()):
+        for subject in self._subjects_of(values):
             declared = self.subjects[subject]
-            if any(values.get(name, "") != value for name, value in declared.matchers):
-                continue
             identity = (subject, tuple((n, v) for n, v in labels if n not in REPLICA_LABELS))
             series = side.identity.get(identity)
             if series is None:
@@ -323,6 +360,8 @@ class Counting:
         for theirs_subject, ours_subject in new.items():
             self._marks[:, ours_subject] = other._marks[:, theirs_subject]
             self._judges[ours_subject] = dict(other._judges[theirs_subject])
+            if theirs_subject in other._nearest:
+                self._nearest[ours_subject] = other._nearest[theirs_subject]
         self._carry = np.append(self._carry, np.zeros(len(self.groups) - len(self._carry)))
         for theirs, ours in groups.items():
             self._carry[ours] = other._carry[theirs] if theirs < len(other._carry) else 0.0
@@ -341,7 +380,7 @@ class Counting:
 
     def without(self, subjects: Iterable[Subject] = ()) -> "Counting":
         """The same without some subjects, and without what is forgotten."""
-        kept = Counting(self._names, paired=self._paired, kept=self._kept)
+        kept = Counting(self._names, paired=self._paired, native=self._native, kept=self._kept)
         gone = set(subjects)
         kept.absorb(self, [subject for subject in self.subjects if subject not in gone])
         return kept

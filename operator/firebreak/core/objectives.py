@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import NamedTuple, TypeAlias
 
 from firebreak.core.detectors.rules import BurnRate, Count, Rule, Sequential, Threshold
+from firebreak.core.native_histograms import NativeLimit
 
 __all__ = [
     "BurnRate",
@@ -19,6 +20,7 @@ __all__ = [
     "Indicator",
     "JudgeErrorsSpec",
     "Labels",
+    "NativeRatio",
     "ObjectiveKey",
     "ObjectiveSpec",
     "Ratio",
@@ -74,6 +76,26 @@ class Ratio:
 
     def __str__(self) -> str:
         return f"{self.bad} / {self.total}"
+
+    @property
+    def queries(self) -> tuple[str, ...]:
+        """What is asked of a store at each step."""
+        return (self.bad, self.total)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativeRatio(Ratio):
+    """What a native histogram says of both; `bad` and `total` are its selector, which is asked once."""
+
+    limit: NativeLimit
+
+    @property
+    def queries(self) -> tuple[str, ...]:
+        """What is asked of a store at each step: one answer holds both."""
+        return (self.total,)
+
+    def __str__(self) -> str:
+        return f"{self.total} {'above' if self.limit.above else 'at most'} {self.limit.limit:g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,11 @@ global: {{scrape_interval: 1s, scrape_timeout: 1s}}
 scrape_configs:
 - job_name: service
   static_configs: [{{targets: ["127.0.0.1:{port}"], labels: {{namespace: docs}}}}]
+- job_name: custom-buckets
+  metrics_path: /classic
+  scrape_native_histograms: true
+  convert_classic_histograms_to_nhcb: true
+  static_configs: [{{targets: ["127.0.0.1:{port}"], labels: {{namespace: docs}}}}]
 """
 
 
@@ -28,6 +33,7 @@ class Service:
     """What a scrape shows; `scrapes` can be awaited, so that a test need not sleep."""
 
     counters: dict[str, float] = field(default_factory=dict)
+    classic: str = ""  # what Prometheus makes native histograms with custom buckets of
     fails: bool = False
     scraped: asyncio.Condition = field(default_factory=asyncio.Condition)
     before_scrape: Callable[[], None] = lambda: None
@@ -39,6 +45,9 @@ class Service:
             return web.Response(status=500)
         self.before_scrape()
         return web.Response(text="".join(f"{series} {value}\n" for series, value in self.counters.items()))
+
+    async def classic_histograms(self, _: web.Request) -> web.Response:
+        return web.Response(text=self.classic)
 
     async def scrapes(self, times: int = 1) -> None:
         async with asyncio.timeout(20 + 5 * times):
@@ -70,6 +79,7 @@ class RunningPrometheus:
             f"--config.file={self.home}/prometheus.yml",
             f"--storage.tsdb.path={self.home}/data",
             f"--web.listen-address={address}",
+            "--web.enable-otlp-receiver",
         ]
         with (self.home / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
@@ -110,6 +120,7 @@ async def service() -> Service:
 async def prometheus(service: Service, tmp_path: Path) -> AsyncIterator[RunningPrometheus]:
     app = web.Application()
     app.router.add_get("/metrics", service.metrics)
+    app.router.add_get("/classic", service.classic_histograms)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -26,6 +26,8 @@ ODD = (
     '{"resultType":"%s","result":[{"metric":{},"value":7,"values":7}]}',
     '{"resultType":"%s","result":[{"metric":{},"value":null,"values":[[4102444800,"1"]]}]}',
     '{"resultType":"%s","result":[{"metric":{},"value":null,"values":[[1767322925,"1"]]}]}',
+    '{"resultType":"%s","result":[{"metric":{},"histogram":[0,{"buckets":[[0,"1"]]}],"histograms":[[0,{}]]}]}',
+    '{"resultType":"%s","result":[{"metric":{},"histogram":[0,{"buckets":[0]}],"histograms":[[1767322925,{"buckets":[0]}]]}]}',
 )
 """Data that no Prometheus answers; %s is the type that was asked for."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -83,17 +85,42 @@ def saying(body: str, status: int = 200, **headers: str) -> Handler:
         ("", 302, SourceUnreachable),
         ('{"status":"success","data":{"resultType":"string","result":[0,"x"]}}', 200, QueryRefused),
         ('{"status":"success","data":{"resultType":"scalar","result":[]}}', 200, SourceUnreachable),
-        (
-            '{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"histogram":[0,{}]}]}}',
-            200,
-            QueryRefused,
-        ),
     ],
 )
 async def test_every_answer_but_a_whole_and_good_one_is_an_error_of_its_kind(serve, body, status, error):
     """Kinds by what the reader does: try again, change something, or distrust the counts."""
     with pytest.raises(error):
         await asked(serve, saying(body, status, Location="http://127.0.0.1:1/"))
+
+
+async def test_native_histograms_are_read_beside_values(serve):
+    """By both clients, at a moment and over a range; what a store does not list holds nothing."""
+    first, second = (f'{{"count":"{n}","sum":"9","buckets":[[0,"1","2","{n}"]]}}' for n in (3, 5))
+
+    async def handler(request: web.Request) -> web.Response:
+        start = NOW.timestamp()
+        if request.path.endswith("range"):
+            rows = f'"values":[[{start},"7"]],"histograms":[[{start + 60},{first}],[{start + 120},{second}]]'
+        else:
+            rows = f'"histogram":[{start},{{"count":"0","sum":"0"}}]'
+        kind = "matrix" if request.path.endswith("range") else "vector"
+        return web.Response(
+            text=f'{{"status":"success","data":{{"resultType":"{kind}","result":[{{"metric":{{"a":"b"}},{rows}}}]}}}}'
+        )
+
+    endpoint = Endpoint(url=await serve(handler))
+    live = Prometheus(endpoint)
+    for client in (live, PrometheusHistory(endpoint)):
+        empty = await client.instant("up", NOW)
+        assert [(labels, buckets.rows.tolist()) for labels, buckets in empty.histograms] == [
+            ((("a", "b"),), [[], [], []])
+        ]
+        matrix = await client.range("up", NOW, NOW + timedelta(minutes=3), timedelta(minutes=1))
+        assert [matrix.at(0).values.tolist(), matrix.at(1).values.tolist()] == [[7.0], []]
+        told = [[buckets.rows.tolist() for _, buckets in matrix.at(moment).histograms] for moment in range(4)]
+        assert told == [[], [[[1.0], [2.0], [3.0]]], [[[1.0], [2.0], [5.0]]], []]
+        assert [matrix.holds_some_at(moment) for moment in range(4)] == [True, True, True, False]
+    await live.close()
 
 
 async def test_an_answer_that_is_laid_out_otherwise_is_an_error_of_the_source(serve):

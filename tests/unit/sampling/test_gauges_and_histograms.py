@@ -2,14 +2,16 @@
 
 from datetime import datetime, timedelta
 
+import numpy as np
 import pytest
 from tests.recorded import RecordedStore
 
 from firebreak.app.grid import Grid
 from firebreak.app.sampler import Sampler
 from firebreak.core.detectors.rules import Absence, Sequential, Threshold
-from firebreak.core.objectives import Gauge, ObjectiveKey, ObjectiveSpec, Ratio, SourceKey
-from firebreak.core.ports_metrics import SourceUnreachable
+from firebreak.core.native_histograms import NativeLimit
+from firebreak.core.objectives import Gauge, NativeRatio, ObjectiveKey, ObjectiveSpec, Ratio, SourceKey
+from firebreak.core.ports_metrics import Buckets, SourceUnreachable
 from firebreak.core.verdict import Finding, RecoveryFinding, VerdictReason
 
 GRID = Grid(timedelta(seconds=60), timedelta(seconds=15))
@@ -138,6 +140,57 @@ async def test_a_limit_that_is_no_bound_is_an_error():
     assert 'there is no score_bucket with le="0.7"' in sampler.verdict(SCORES.key, at(21)).because
     fresh = sampler.recovery(SCORES.key, at(5), None, 0.5, at(21))
     assert fresh.finding is RecoveryFinding.ERROR
+
+
+NATIVE = declared(
+    indicator=NativeRatio(
+        bad="score",
+        total="score",
+        bound="bucket of score that ends at 0.5",
+        limit=NativeLimit(limit=0.5, above=False),
+    ),
+    rule=Sequential(allowed=0.05),
+)
+
+
+def scored(*buckets: tuple[float, float, float]) -> RecordedStore:
+    """A store of one native histogram, that in each of twenty steps grows by so much."""
+    store = RecordedStore(GRID)
+    shape = np.array(buckets).T
+    readings = {FIRST + 1 + n: Buckets(rows=np.vstack((shape[:2], shape[2] * n))) for n in range(21)}
+    store.write_histograms("score", {"namespace": "docs", "service": "summarizer"}, readings)
+    return store
+
+
+@pytest.mark.parametrize(
+    ("buckets", "finding", "reason"),
+    [
+        ([(0.25, 0.5, 20.0), (0.5, 1.0, 20.0)], Finding.BREACHED, VerdictReason.EVIDENCE_OF_BREACH),
+        ([(0.25, 0.5, 0.5), (0.5, 1.0, 39.5)], Finding.MET, VerdictReason.WITHIN_OBJECTIVE),
+        ([(0.25, 1.0, 20.0), (1.0, 4.0, 20.0)], Finding.ERROR, VerdictReason.NO_SUCH_BUCKET),
+    ],
+)
+async def test_low_scores_are_counted_from_native_buckets(buckets, finding, reason):
+    """By one query, read as it comes or by range."""
+    store = scored(*buckets)
+    assert await told(store, 21, NATIVE) == (finding, reason)
+    assert set(store.instants) == set(store.ranges) == {'score{namespace="docs"}'}
+    sampler = Sampler(lambda _: store)
+    await sampler.sample([NATIVE], at(21))
+    because = sampler.verdict(NATIVE.key, at(21)).because
+    assert ("the nearest are 0.25 and 1" in because) == (reason is VerdictReason.NO_SUCH_BUCKET)
+
+
+async def test_a_counter_that_is_a_native_histogram_is_refused():
+    """In words that say how to declare it; the gauge beside it is told as well, and neither is guessed at."""
+    store = scored((0.25, 0.5, 20.0))
+    counters = declared(indicator=Ratio(bad="score", total="score"), rule=Sequential(allowed=0.05))
+    for spec in (counters, declared(indicator=Gauge(expr="score"))):
+        sampler = Sampler(lambda _: store)
+        await sampler.sample([spec], at(21))
+        verdict = sampler.verdict(spec.key, at(21))
+        assert (verdict.finding, verdict.reason) == (Finding.ERROR, VerdictReason.QUERY_REFUSED)
+        assert "native histograms" in verdict.because
 
 
 async def test_a_histogram_that_is_not_there_is_no_error():

@@ -141,15 +141,33 @@ PromQL = Annotated[str, Field(min_length=1, max_length=2048)]
 """A PromQL expression; a namespace matcher is forced into every selector of it."""
 
 
+class HistogramBuckets(StrEnum):
+    """How a histogram is stored, which says what its bounds are."""
+
+    CLASSIC = "Classic"
+    NATIVE = "Native"
+    CUSTOM = "Custom"
+
+
 class HistogramRef(ApiModel):
-    """Bad observations over all observations of a histogram with classic buckets: slow answers, or low scores."""
+    """Bad observations over all observations of a histogram: slow answers, or low scores."""
 
     model_config = {
-        "json_schema_extra": cel(("has(self.above) != has(self.atMost)", "give exactly one of above and atMost"))
+        "json_schema_extra": cel(
+            ("has(self.above) != has(self.atMost)", "give exactly one of above and atMost"),
+            (
+                "self.buckets != 'Native' || (has(self.above) ? self.above > 0.0 : self.atMost > 0.0)",
+                "with buckets Native the limit must be above 0: zero lies within a bucket",
+            ),
+        )
     }
 
     selector: PromQL
     """A plain selector of the histogram by its own name, without _bucket, _count or _sum and without le."""
+    buckets: HistogramBuckets = HistogramBuckets.CLASSIC
+    """Classic: series _bucket with le. Native: one series, with bounds that are powers (exponential buckets), of which a
+    power of two is one at every resolution. Custom: one series with the bounds that the application has given (native
+    histograms with custom buckets, as Prometheus makes of classic ones)."""
     above: Annotated[float, Field(json_schema_extra={"type": "number"})] | None = None
     """An observation above this is bad, such as an answer that took longer. Must be a bound of the buckets."""
     at_most: Annotated[float, Field(json_schema_extra={"type": "number"})] | None = None

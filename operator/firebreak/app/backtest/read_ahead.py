@@ -23,7 +23,7 @@ class _Stretch:
     def column(self, at: datetime, step: timedelta) -> int | None:
         """Which column is this moment; None if it is not in the stretch."""
         column, off = divmod(at - self.start, step)
-        return column if not off and 0 <= column < self.matrix.values.shape[1] else None
+        return column if not off and 0 <= column < self.matrix.moments else None
 
 
 class ReadAhead:
@@ -42,7 +42,7 @@ class ReadAhead:
         held = self._held.get(query)
         column = held.column(at, self._step) if held is not None else None
         if held is None or column is None:
-            held, column = await self._read(query, at, len(held.matrix.labels) if held else None), 0
+            held, column = await self._read(query, at, held.matrix.width if held else None), 0
         return held.matrix.at(column)
 
     async def range(self, query: str, start: datetime, end: datetime, step: timedelta) -> Matrix:

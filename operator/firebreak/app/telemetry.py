@@ -44,6 +44,7 @@ from firebreak.core.coverage import Coverage
 from firebreak.core.detectors.burn_rate import Budget
 from firebreak.core.objectives import ServiceKey
 from firebreak.core.opening import DETECTOR, OPENED_BY
+from firebreak.core.paging import said_of
 from firebreak.core.verdict import Finding, Verdict
 
 _disable_created: Callable[[], None] = disable_created_metrics  # not annotated there
@@ -260,9 +261,10 @@ class Telemetry:
                 first = judged is not None and judged.proven_at is not None and judged.proven_at == status.contained_at
                 if first and status.detected_at is not None and status.contained_at is not None:
                     _observe(self._contained.labels(namespace, category), status.detected_at, status.contained_at)
-            case AskPeople(reason=reason):
+            case AskPeople(reason=reason, subject=subject):
                 self._pages.labels(namespace, reason).inc()
-                if reason in _HELD and (status.page is None or status.page.times == 1):
+                said = said_of(status, reason, subject)
+                if reason in _HELD and (said is None or said.times == 1):
                     self._suppressed.labels(namespace, reason).inc()
             case NoteHold(reason=Reason.CIRCUIT_BREAKER, message=message) if message:
                 self._suppressed.labels(namespace, Reason.CIRCUIT_BREAKER).inc()

@@ -23,6 +23,7 @@ from firebreak.cli.actions import what_was_done
 from firebreak.cli.show import ago, clock, coloured, grid, lasted, when
 from firebreak.core.ladder import next_step
 from firebreak.core.opening import DETECTOR, OPENED_BY
+from firebreak.core.paging import is_acknowledged
 from firebreak.core.proof import active
 from firebreak.core.release import release_of
 
@@ -115,9 +116,12 @@ def _asked(incident: AIIncident, service: AIService | None) -> Iterable[Renderab
     if page is not None:
         often = f", said {page.times} times" if page.times > 1 else ""
         yield Text.assemble((page.reason, "bold red"), f": {page.message}")
-        yield Text(f"since {clock(page.since)}{often}", style="dim")
-        if not incident.spec.acknowledged:
-            yield Text(f"kubectl firebreak ack {meta.name} -n {meta.namespace}   (you have it: no longer repeated)")
+        number = f"page {page.number}, " if page.number else ""
+        yield Text(f"{number}since {clock(page.since)}{often}", style="dim")
+        if not is_acknowledged(incident, page):
+            which = f" --page {page.number}" if page.number else ""
+            verb = f"kubectl firebreak ack {meta.name} -n {meta.namespace}{which}"
+            yield Text(f"{verb}   (you have it: no longer repeated)")
     held = incident.status.held
     if held is not None and (page is None or page.message != held.message):
         yield Text.assemble((held.reason, "bold yellow"), f": {held.message}")

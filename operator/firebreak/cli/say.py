@@ -59,9 +59,30 @@ def declare(
     run(command, namespace=namespace, kubeconfig=kubeconfig)
 
 
-def ack(incident: IncidentName, namespace: Namespace = None, kubeconfig: Kubeconfig = None) -> None:
-    """You have it: what is asked is no longer repeated. Nothing else changes."""
-    _say(incident, {"acknowledged": True}, "is acknowledged: what it asks is not repeated", namespace, kubeconfig)
+def ack(
+    incident: IncidentName,
+    page: Annotated[
+        int | None, typer.Option(help="The number of the last page that you have seen; default: of all so far.", min=1)
+    ] = None,
+    namespace: Namespace = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """You have what was asked so far: it is no longer repeated. What comes up later is said again."""
+
+    async def command(session: Session) -> None:
+        found = await _open(session, incident)
+        name, latest, known = found.metadata.name, found.status.pages, found.spec.acknowledged_up_to
+        if latest == 0:
+            raise Refusal(f"nothing was asked in {name} so far; see: kubectl firebreak explain {name}")
+        if page is not None and page > latest:
+            raise Refusal(f"there is no page {page} in {name}: the latest is {latest}")
+        up_to = max(page or latest, known)
+        accepted(await session.say(AIIncident, name, {"acknowledgedUpTo": up_to}), f"{name} was not changed")
+        typer.echo(f"{name} is acknowledged up to page {up_to}: what was asked so far is not repeated")
+        if up_to < latest:
+            typer.echo(f"page {latest} is not; see: kubectl firebreak explain {name} -n {session.namespace}")
+
+    run(command, namespace=namespace, kubeconfig=kubeconfig)
 
 
 def contain(incident: IncidentName, namespace: Namespace = None, kubeconfig: Kubeconfig = None) -> None:

@@ -32,7 +32,7 @@ def awaited(incident: AIIncident, step: str, words: str, why: str) -> Move | Non
         return None
     meta = incident.metadata
     because = f"{words} waits for approval (kubectl firebreak approve {meta.name} -n {meta.namespace}): {why}"
-    return Move(concern=Concern(reason=Reason.APPROVAL_REQUIRED, because=because, holds=True))
+    return Move(concern=Concern(reason=Reason.APPROVAL_REQUIRED, subject=wish.request, because=because, holds=True))
 
 
 def kept_up(incident: AIIncident, move: Move) -> Move:

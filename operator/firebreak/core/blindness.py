@@ -56,10 +56,12 @@ def watch(s: Situation, incident: AIIncident, now: datetime) -> Move:
         words = "; ".join(f"{c.name}: {c.because}" if c.lost else f"{c.name} is judged again" for c in moved)
         reason = Reason.JUDGE_COVERAGE_LOST if any(c.lost for c in moved) else Reason.COVERAGE_BACK
         return Move(commands=(UpdateCoverage(coverage=seen[:16], reason=reason, because=words[:1024]),))
-    lost = [f"{c.name}: {c.because}" for c in seen if c.lost]
+    lost = [c for c in seen if c.lost]
     if lost:
-        words = f"it cannot be seen what the answers are like, and nothing is done about that: {'; '.join(lost)}"
-        return Move(concern=Concern(reason=Reason.JUDGE_COVERAGE_LOST, because=words))
+        told = "; ".join(f"{c.name}: {c.because}" for c in lost)
+        words = f"it cannot be seen what the answers are like, and nothing is done about that: {told}"
+        subject = ", ".join(sorted(c.name for c in lost))[:253]
+        return Move(concern=Concern(reason=Reason.JUDGE_COVERAGE_LOST, subject=subject, because=words))
     if status.objectives or status.remediating_since is not None or is_anything_in_force(status):
         return Move()
     stable = (status.policy.release if status.policy else Release()).stable_for

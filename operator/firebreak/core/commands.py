@@ -350,14 +350,28 @@ class AskPeople:
 
     reason: Reason
     because: str
+    number: int
+    """The page's; what is said again keeps its own."""
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepAsking:
-    """What was asked a short while ago is so once more: it is shown, and not said again."""
+    """What has been said is so still, or once more: it is shown, and not said again."""
 
     reason: Reason
     message: str
+    subject: str = ""
+    number: int = 0
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteAcknowledged:
+    """A person has every page up to this number; None: that was taken back."""
+
+    up_to: int | None
+    reason: Reason = Reason.REQUESTED_BY_PERSON
     because: str = ""
 
 
@@ -413,6 +427,7 @@ Command: TypeAlias = (
     | NoteHold
     | AskPeople
     | KeepAsking
+    | NoteAcknowledged
     | StopAsking
     | BeginClosing
     | Resolve
@@ -433,6 +448,9 @@ class Concern:
 
     reason: Reason
     because: str
+    subject: str = ""
+    """What it is about, so that the same reason with another subject is another concern: acknowledging one of them
+    says nothing about the other."""
     holds: bool = False
     """Whether it holds back what would be done otherwise."""
     pages: bool = True

@@ -52,7 +52,8 @@ def advance(s: Situation, incident: AIIncident, now: datetime) -> Move:
     hold = _hold(s, incident, step, now) if mode is Mode.ENFORCE else None
     if hold is not None:
         words = f"{step.action} is held: {hold.because}"
-        concern = Concern(reason=hold.reason, because=words, holds=True, pages=hold is not s.breaker)
+        held = _id(status, number, step)
+        concern = Concern(reason=hold.reason, subject=held, because=words, holds=True, pages=hold is not s.breaker)
         return Move(concern=concern, wake_at=hold.ends_at if isinstance(hold, Until) else None)
     planned = ladder.plan(s, status, step)
     if isinstance(planned, ladder.CannotHelp):
@@ -106,11 +107,15 @@ def _out_of_steps(s: Situation, status: AIIncidentStatus, now: datetime) -> Move
     if status.policy is None:
         ref = s.spec.containment.policy
         concern = Concern(
-            reason=Reason.POLICY_MISSING, because=f"{ref.kind} {ref.name} does not exist: nothing is contained"
+            reason=Reason.POLICY_MISSING,
+            subject=f"{ref.kind} {ref.name}",
+            because=f"{ref.kind} {ref.name} does not exist: nothing is contained",
         )
     elif status.ladder is None:
         concern = Concern(
-            reason=Reason.NO_LADDER, because=f"the policy has no ladder for {status.category}: nothing is contained"
+            reason=Reason.NO_LADDER,
+            subject=str(status.category),
+            because=f"the policy has no ladder for {status.category}: nothing is contained",
         )
     elif (due := said_until(status)) and now < due:
         return Move(wake_at=due)
@@ -118,7 +123,9 @@ def _out_of_steps(s: Situation, status: AIIncidentStatus, now: datetime) -> Move
         said_only = s.spec.containment.mode is Mode.OBSERVE
         taken = "was said (mode is Observe) or skipped" if said_only else "was taken or skipped"
         concern = Concern(
-            reason=Reason.LADDER_EXHAUSTED, because=f"every step of the ladder {taken}, and it is still bad"
+            reason=Reason.LADDER_EXHAUSTED,
+            subject=f"ladder {status.ladder}",
+            because=f"every step of the ladder {taken}, and it is still bad",
         )
     return Move(concern=concern)
 
@@ -155,6 +162,10 @@ def _has_begun(status: AIIncidentStatus) -> bool:
     )
 
 
+def _id(status: AIIncidentStatus, number: int, step: Step) -> str:
+    return f"l{status.ladder}-s{number}-{step.action.lower()}"
+
+
 def _action(
     s: Situation,
     status: AIIncidentStatus,
@@ -167,7 +178,7 @@ def _action(
 ) -> Action:
     assert status.ladder is not None, "a step belongs to a ladder"
     return Action(
-        id=f"l{status.ladder}-s{number}-{step.action.lower()}",
+        id=_id(status, number, step),
         ladder=status.ladder,
         step=number,
         kind=step.action,

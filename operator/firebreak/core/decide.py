@@ -8,6 +8,7 @@ What must stay true:
 - Whatever is held or awaited says so, and when to look again.
 """
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncident, AIIncidentStatus, Exposure, Outcome, Phase
@@ -56,16 +57,17 @@ def decide(s: Situation, now: datetime) -> Decision:
     if incident.status.phase is Phase.RESOLVED:
         return Decision()
     if incident.status.closing is not None:
-        return _first_that_acts((_blocked(incident), release.close(incident.status, now)), incident, now)
+        return _first_that_acts((*_blocked(incident), release.close(incident.status, now)), incident, now)
     moves = (
         requests.resolution(incident),
         requests.heard_again(s, incident),
         _classify(s, incident),
         _join(s, incident, now),
         blindness.watch(s, incident, now),
-        _blocked(incident),
+        *_blocked(incident),
         _see(s, incident),
-        _both_bad(s, incident),
+        *_fails(s, incident),
+        *_both_bad(s, incident),
         judging.judge(s, incident, now),
         approval.kept_up(incident, containment.advance(s, incident, now)),
         release.next_move(s, incident, now),
@@ -93,14 +95,14 @@ def without_service(incident: AIIncident, now: datetime) -> Decision:
             noted = NoteService(is_gone=True, reason=Reason.SERVICE_GONE, because=words)
             return Decision(commands=(noted,), wake_at=until)
         if now < until:
-            concern = Concern(reason=Reason.SERVICE_GONE, because=words)
+            concern = Concern(reason=Reason.SERVICE_GONE, subject=f"since {gone_at.isoformat()}", because=words)
             return _first_that_acts((Move(concern=concern, wake_at=until),), incident, now)
     if incident.status.detected_at is None or incident.status.closing is None:
         because = f"AIService {incident.spec.service} does not exist: nothing is watched any more"
         leave = requests.is_left(incident)
         because += ", and what is in force stays" if leave else ""
         return Decision(commands=(BeginClosing(reason=Reason.SERVICE_GONE, because=because, leave=leave),))
-    return _first_that_acts((_blocked(incident), release.close(incident.status, now)), incident, now)
+    return _first_that_acts((*_blocked(incident), release.close(incident.status, now)), incident, now)
 
 
 def _would_give_back(incident: AIIncident) -> bool:
@@ -114,9 +116,9 @@ def _first_that_acts(moves: tuple[Move, ...], incident: AIIncident, now: datetim
     for move in moves:
         if move.commands:
             return _decided(move)
-    concern = next((m.concern for m in moves if m.concern and m.concern.pages), None)
+    concerns = tuple(m.concern for m in moves if m.concern and m.concern.pages)
     noted = note_hold(incident, next((m.concern for m in moves if m.concern and m.concern.holds), None))
-    paged = page(incident, concern, now)
+    paged = page(incident, concerns, now)
     wakes = [m.wake_at for m in (*moves, paged) if m.wake_at]
     return Decision(commands=(*noted.commands, *paged.commands), wake_at=min(wakes, default=None))
 
@@ -222,7 +224,6 @@ def _exposure_is_due(s: Situation, status: AIIncidentStatus, now: datetime) -> b
 def _see(s: Situation, incident: AIIncident) -> Move:
     """See what was written come into force, and what was in force be changed by others."""
     commands: list[Command] = []
-    concern = None
     for action in incident.status.actions:
         effect, drift = s.effects.get(action.id), s.drifts.get(action.id)
         # A revision that someone deploys after a rollback is no drift: it is judged as what it is.
@@ -241,9 +242,16 @@ def _see(s: Situation, incident: AIIncident) -> Move:
         elif is_share_awaited(action) and isinstance(effect, InForce):
             because = f"{action.given_back}% of traffic is on the primary: {effect.because}"[:1024]
             commands.append(SeeGivenBack(action_id=action.id, reason=Reason.IN_FORCE, because=because))
+    return Move(commands=tuple(commands))
+
+
+def _fails(s: Situation, incident: AIIncident) -> Iterator[Move]:
+    """Ask people about what was written and cannot come into force."""
+    for action in incident.status.actions:
+        effect = s.effects.get(action.id)
         if isinstance(effect, Failed) and action.phase in (ActionPhase.APPLIED, ActionPhase.IN_FORCE):
-            concern = Concern(reason=Reason.NOT_IN_FORCE, because=f"{action.kind}: {effect.because}")
-    return Move(commands=tuple(commands), concern=concern)
+            because = f"{in_words(action)} is not in force: {effect.because}"
+            yield Move(concern=Concern(reason=Reason.NOT_IN_FORCE, subject=action.id, because=because))
 
 
 def _next_share(incident: AIIncident, action: Action, effect: InForce) -> TakeShare:
@@ -253,14 +261,13 @@ def _next_share(incident: AIIncident, action: Action, effect: InForce) -> TakeSh
     return TakeShare(action_id=action.id, writes=writes, share=share, reason=Reason.SHARE_TAKEN, because=because)
 
 
-def _both_bad(s: Situation, incident: AIIncident) -> Move:
+def _both_bad(s: Situation, incident: AIIncident) -> Iterator[Move]:
     """Users are sent away from bad answers, to where nobody answers: neither is good, so people say which."""
     for action in helping(incident.status):
         ready = s.fallbacks.get(action.subject)
         if action.kind is ActionKind.SWITCH_TRAFFIC and ready is not None and not isinstance(ready, InForce):
             words = f"users are sent to {action.subject}, which cannot serve: {ready.because}; mend it, or give back"
-            return Move(concern=Concern(reason=Reason.BOTH_LEGS_BAD, because=words))
-    return Move()
+            yield Move(concern=Concern(reason=Reason.BOTH_LEGS_BAD, subject=action.id, because=words))
 
 
 def is_share_awaited(action: Action) -> bool:
@@ -268,14 +275,17 @@ def is_share_awaited(action: Action) -> bool:
     return action.phase is ActionPhase.IN_FORCE and action.given_back > 0 and action.given_back_at is None
 
 
-def _blocked(incident: AIIncident) -> Move:
-    """Ask people about a write that was refused, or a place that someone else has changed."""
+def _blocked(incident: AIIncident) -> Iterator[Move]:
+    """Ask people about each write that was refused, and each place that someone else has changed."""
     for action in incident.status.actions:
-        if is_drifted(action):
-            return Move(concern=Concern(reason=Reason.DRIFTED, because=action.message))
-        if action.phase is ActionPhase.BLOCKED or (action.phase is ActionPhase.UNDOING and action.message):
-            return Move(concern=Concern(reason=Reason.WRITE_BLOCKED, because=f"{action.kind}: {action.message}"))
-    return Move()
+        if is_drifted(action) and action.drifted_at is not None:
+            # Changed once more after it was put back, it is another change.
+            subject = f"{action.id} since {action.drifted_at.isoformat()}"
+            yield Move(concern=Concern(reason=Reason.DRIFTED, subject=subject, because=action.message))
+        elif action.phase is ActionPhase.BLOCKED or (action.phase is ActionPhase.UNDOING and action.message):
+            subject = action.id if action.phase is ActionPhase.BLOCKED else f"{action.id} given back"
+            because = f"{in_words(action)}: {action.message}"
+            yield Move(concern=Concern(reason=Reason.WRITE_BLOCKED, subject=subject, because=because))
 
 
 def _back_or_failed(s: Situation, incident: AIIncident) -> Move:
@@ -287,11 +297,12 @@ def _back_or_failed(s: Situation, incident: AIIncident) -> Move:
     if rolled_back and current is not None and current.name == status.revision:
         by = s.drifts.get(rolled_back[-1].id)
         because = f"revision {current.name} is back although it was rolled back: {by or 'nothing keeps it out'}"
-        return Move(concern=Concern(reason=Reason.QUARANTINE_MISSING, because=because))
+        return Move(concern=Concern(reason=Reason.QUARANTINE_MISSING, subject=current.name, because=because))
     if current is not None and current.name in status.failed_revisions:
         because = f"revision {current.name} did not pass; deploy another revision"
-        return Move(concern=Concern(reason=Reason.FIX_FAILED, because=because))
+        return Move(concern=Concern(reason=Reason.FIX_FAILED, subject=current.name, because=because))
     if status.refuted:
-        because = f"giving back was tried ({', '.join(status.refuted)}), and it was bad still; repair the cause"
-        return Move(concern=Concern(reason=Reason.FIX_FAILED, because=because))
+        tried = ", ".join(status.refuted)
+        because = f"giving back was tried ({tried}), and it was bad still; repair the cause"
+        return Move(concern=Concern(reason=Reason.FIX_FAILED, subject=tried, because=because))
     return Move()

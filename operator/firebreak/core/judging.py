@@ -63,7 +63,7 @@ def _judge_effect(
     if met_at is not None and now >= met_at:
         return _judged(action, Outcome.RECOVERED, (Reason.OBJECTIVE_RECOVERED, _met(stable)))
     words = f"cannot tell whether {in_words(action)} helped (due {due:%H:%M:%SZ}): {proof.because}"
-    return Move(concern=Concern(reason=Reason.EVIDENCE_THIN, because=words), wake_at=met_at)
+    return Move(concern=Concern(reason=Reason.EVIDENCE_THIN, subject=action.id, because=words), wake_at=met_at)
 
 
 def _judge_absence(
@@ -83,7 +83,10 @@ def _judge_absence(
     met_at = over_at(s, status, stable)
     if met_at is not None and now >= met_at:
         return _given_up(s, action, (Reason.RECOVERED_BY_ITSELF, f"{_met(stable)}, and it is {words}"))
-    return Move(concern=Concern(reason=Reason.NOT_IN_FORCE, because=f"{in_words(action)} is {words}"), wake_at=met_at)
+    if action.phase is ActionPhase.BLOCKED:
+        return Move(wake_at=met_at)  # people are asked of what blocks it
+    concern = Concern(reason=Reason.NOT_IN_FORCE, subject=action.id, because=f"{in_words(action)} is {words}")
+    return Move(concern=concern, wake_at=met_at)
 
 
 def _given_up(s: Situation, action: Action, why: _Why) -> Move:

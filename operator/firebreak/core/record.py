@@ -37,6 +37,7 @@ from firebreak.core.commands import (
     HearAgain,
     Judge,
     KeepAsking,
+    NoteAcknowledged,
     NoteHold,
     NoteOnDelete,
     NoteService,
@@ -58,7 +59,7 @@ from firebreak.core.commands import (
     WithdrawApproval,
 )
 from firebreak.core.field_writes import undone
-from firebreak.core.paging import PAGE_EVERY
+from firebreak.core.paging import PAGE_EVERY, said_before_subjects, said_of
 from firebreak.core.proof import ACTIVE
 from firebreak.core.steps import changes_answers, in_words, is_contained, is_void
 
@@ -236,18 +237,15 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
         case NoteHold():
             changes = {"held": _held(status.held, command, now)}
         case AskPeople():
-            if any(a.reason == command.reason and now < a.at + PAGE_EVERY for a in status.asked):
+            said = said_of(status, command.reason, command.subject)
+            if said is not None and now < said.at + PAGE_EVERY:
                 return status
-            asked = tuple(a for a in status.asked if a.reason != command.reason)
-            changes = {
-                "page": _page(status.page, command, now),
-                "asked": (*asked, Asked(reason=command.reason, at=now))[-32:],
-            }
+            changes = _asked(status, _said(said, command, now), command.because)
         case KeepAsking():
-            if status.page is not None and status.page.reason == command.reason:
-                return status
-            said = next((a.at for a in status.asked if a.reason == command.reason), now)
-            changes = {"page": Page(since=now, reason=command.reason, message=command.message, repeated_at=said)}
+            said = said_of(status, command.reason, command.subject) or _adopted(status, command, now)
+            changes = _asked(status, said, command.message)
+        case NoteAcknowledged():
+            changes = {"acknowledged_up_to": command.up_to}
         case StopAsking():
             changes = {"page": None}
         case BeginClosing():
@@ -305,10 +303,35 @@ def _blocking(action: Action, message: str) -> dict[str, object]:
     return {"phase": ActionPhase.BLOCKED, "message": message[:1024], "writes": writes}
 
 
-def _page(page: Page | None, command: AskPeople, now: datetime) -> Page:
-    if page is None or page.reason != command.reason:
-        return Page(since=now, reason=command.reason, message=command.because, repeated_at=now)
-    return page.model_copy(update={"message": command.because, "repeated_at": now, "times": page.times + 1})
+def _said(before: Asked | None, command: AskPeople, now: datetime) -> Asked:
+    if before is not None:
+        return before.model_copy(update={"at": now, "times": before.times + 1})
+    return Asked(reason=command.reason, subject=command.subject, number=command.number, since=now, at=now)
+
+
+def _adopted(status: AIIncidentStatus, command: KeepAsking, now: datetime) -> Asked:
+    """What a record from before pages had subjects says was asked, with what it is about."""
+    before = said_before_subjects(status, command.reason)
+    about = {"subject": command.subject, "number": command.number}
+    if before is None:
+        return Asked(reason=command.reason, since=now, at=now).model_copy(update=about)
+    return before.model_copy(update={"since": before.since or before.at} | about)
+
+
+def _asked(status: AIIncidentStatus, said: Asked, message: str) -> dict[str, object]:
+    """What was said, and the page that shows it."""
+    kept = (a for a in status.asked if (a.reason, a.subject) != (said.reason, said.subject))
+    others = tuple(a for a in kept if a.number or a.reason != said.reason)
+    page = Page(
+        since=said.since or said.at,
+        reason=said.reason,
+        subject=said.subject,
+        number=said.number,
+        message=message,
+        repeated_at=said.at,
+        times=said.times,
+    )
+    return {"page": page, "asked": (*others, said)[-32:], "pages": max(status.pages, said.number)}
 
 
 def _is_said_only(action: Action, taken: Action) -> bool:

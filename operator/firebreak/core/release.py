@@ -56,7 +56,7 @@ def close(status: AIIncidentStatus, now: datetime) -> Move:
     if owed:
         late = status.closing.at + PAGE_EVERY
         words = f"the incident cannot end: {', '.join(in_words(a) for a in owed)} is still being written"
-        concern = Concern(reason=Reason.NOT_IN_FORCE, because=words)
+        concern = Concern(reason=Reason.NOT_IN_FORCE, subject="the end", because=words)
         return Move(wake_at=late) if now < late else Move(concern=concern)
     over = "the incident is over, and nothing is left to give back"
     if status.closing.leave:
@@ -115,7 +115,8 @@ def _unless_held(s: Situation, incident: AIIncident, move: Move) -> Move:
     if isinstance(move.commands[0], BeginClosing) and not _reversible(incident.status):
         return move
     hold = s.holds[0]
-    return Move(concern=Concern(reason=hold.reason, because=f"giving back is held: {hold.because}", holds=True))
+    because = f"giving back is held: {hold.because}"
+    return Move(concern=Concern(reason=hold.reason, subject="giving back", because=because, holds=True))
 
 
 def _by_itself(s: Situation, status: AIIncidentStatus, release: Release, now: datetime) -> Move:
@@ -138,13 +139,13 @@ def _undecided(status: AIIncidentStatus, stable: timedelta, now: datetime) -> Mo
             return Move()  # people are asked about the judge, and when it is back that is the end
         began = "the judge is back" if status.coverage else "declared by a person"
         words = f"{began}, and no objective is breached: {ways}"
-        return Move(concern=Concern(reason=Reason.EVIDENCE_THIN, because=words))
+        return Move(concern=Concern(reason=Reason.EVIDENCE_THIN, subject=began, because=words))
     moments = (status.detected_at, *(o.cleared_at for o in status.objectives), *(a.proven_at for a in status.actions))
     since = max(m for m in moments if m is not None)
     if now < (late := since + stable * PATIENCE):
         return Move(wake_at=late)
     words = f"not seen to be over, and nothing more can be done on the evidence there is: {ways}"
-    return Move(concern=Concern(reason=Reason.EVIDENCE_THIN, because=words))
+    return Move(concern=Concern(reason=Reason.EVIDENCE_THIN, subject="not seen to be over", because=words))
 
 
 def _fix(s: Situation, incident: AIIncident, release: Release) -> BeginRemedy | None:
@@ -187,24 +188,27 @@ def _only_a_person(status: AIIncidentStatus, release: Release, now: datetime) ->
         "contained, and no new revision can be seen, since the service declares no spec.revision: when it is repaired, "
         "set spec.release, or end it with spec.resolution"
     )
-    return Move(concern=Concern(reason=Reason.EVIDENCE_THIN, because=words))
+    return Move(concern=Concern(reason=Reason.EVIDENCE_THIN, subject="contained", because=words))
 
 
 def _begin(s: Situation, fix: BeginRemedy, release: Release, now: datetime) -> Move:
     """The proof begins when the fix serves: until then every answer is one of the revision that it replaces."""
     seen = s.revision.since or now
-    if fix.on is ReleaseWhen.NEW_REVISION and (waiting := _not_serving(s, seen + release.stable_for, now)):
+    if fix.on is ReleaseWhen.NEW_REVISION and (
+        waiting := _not_serving(s, fix.revision, seen + release.stable_for, now)
+    ):
         return waiting
     return Move(commands=(fix,))
 
 
-def _not_serving(s: Situation, late: datetime, now: datetime) -> Move | None:
+def _not_serving(s: Situation, fix: str, late: datetime, now: datetime) -> Move | None:
     """None while the pods are those that are declared; who is to be told of it, and when, while they are not."""
     if not isinstance(s.rollout, Waiting | Failed):
         return None
     if isinstance(s.rollout, Waiting) and now < late:
         return Move(wake_at=late)
-    return Move(concern=Concern(reason=Reason.NOT_IN_FORCE, because=f"the fix does not serve: {s.rollout.because}"))
+    because = f"the fix does not serve: {s.rollout.because}"
+    return Move(concern=Concern(reason=Reason.NOT_IN_FORCE, subject=f"fix {fix}".strip(), because=because))
 
 
 def _prove(s: Situation, incident: AIIncident, release: Release, now: datetime) -> Move:
@@ -217,7 +221,8 @@ def _prove(s: Situation, incident: AIIncident, release: Release, now: datetime) 
         return _step_back(s, status, switch, failed=False, because=gone)
     since, is_asked = status.remediating_since, release_is_asked(incident)
     concerns_pods = bool(switch or status.remediated_revision) and not is_asked
-    awaited = _not_serving(s, since + release.stable_for, now) if concerns_pods else None
+    fix = status.remediated_revision
+    awaited = _not_serving(s, fix, since + release.stable_for, now) if concerns_pods else None
     if switch is not None:
         if is_drifted(switch):
             # Shares that someone else has set prove nothing, and are not ours to set: people have been asked.
@@ -259,7 +264,8 @@ def _prove(s: Situation, incident: AIIncident, release: Release, now: datetime) 
     late = since + release.stable_for * PATIENCE
     if now < late:
         return Move(wake_at=late)
-    return Move(concern=Concern(reason=Reason.EVIDENCE_THIN, because=f"cannot prove the fix: {proof.because}"))
+    because = f"cannot prove the fix: {proof.because}"
+    return Move(concern=Concern(reason=Reason.EVIDENCE_THIN, subject=f"fix {fix}".strip(), because=because))
 
 
 def _bad_again(s: Situation, status: AIIncidentStatus, since: datetime) -> str:

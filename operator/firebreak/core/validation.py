@@ -30,7 +30,8 @@ def validated(s: Situation, incident: AIIncident, release: Release, now: datetim
             return None
         case ValidationOutcome.FAILED:
             words = f"{status.validation.message}: deploy another revision, or give back by kubectl firebreak release"
-            return Move(concern=Concern(reason=Reason.VALIDATION_FAILED, because=words))
+            concern = Concern(reason=Reason.VALIDATION_FAILED, subject=status.validation.job, because=words)
+            return Move(concern=concern)
         case ValidationOutcome.PENDING:
             return _awaited(s, status, release, now)
 

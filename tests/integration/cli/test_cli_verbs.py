@@ -122,7 +122,10 @@ def test_an_incident_is_declared_and_told_what_to_do(place: Place) -> None:
     assert "is declared" in said
     assert "mode Observe" in said
 
-    place.said("ack", "summarizer")
+    assert "nothing was asked" in place.refused("ack", "summarizer")
+    place.operator_says(pages=3)
+    assert "acknowledged up to page 2" in place.said("ack", "summarizer", "--page", "2")
+    assert "there is no page 4" in place.refused("ack", "summarizer", "--page", "4")
     place.said("release", "summarizer")
 
     assert place.incident_spec() == {
@@ -131,7 +134,8 @@ def test_an_incident_is_declared_and_told_what_to_do(place: Place) -> None:
         "category": "PolicyViolation",
         "severity": "P1",
         "contain": True,
-        "acknowledged": True,
+        "acknowledged": False,
+        "acknowledgedUpTo": 2,
         "release": True,
     }
     assert "it swears" in place.said("incidents")

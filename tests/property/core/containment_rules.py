@@ -20,6 +20,7 @@ from tests.property.core.containment_world import (
     drifts_of,
     fields_of,
     is_frozen,
+    is_had,
     revision_of,
 )
 
@@ -112,12 +113,15 @@ def broken_by_turn(setting: Setting, w: World, decision: Decision) -> Iterator[s
                     yield f"{action_id} is found not to help without fresh evidence of a breach"
             case AskPeople(reason=Reason.CIRCUIT_BREAKER):
                 yield "people are asked of the circuit breaker by each incident"
-            case AskPeople(reason=reason):
-                before = [a.at for a in w.status.asked if a.reason == reason] if w.status else []
-                if before and w.now - before[0] < PAGE_EVERY:
+            case AskPeople(reason=reason, subject=subject, number=number):
+                assert w.status is not None
+                before = [a for a in w.status.asked if (a.reason, a.subject) == (reason, subject)]
+                if before and w.now - before[0].at < PAGE_EVERY:
                     yield f"people are asked of {reason} again within {PAGE_EVERY}"
-                if before and w.said.acknowledged:
+                if before and is_had(w.said, w.status, before[0].number):
                     yield f"people are asked of {reason} again although somebody has it"
+                if not before and is_had(w.said, w.status, number):
+                    yield f"{reason} was acknowledged before it came up"
             case Resolve():
                 yield from _a_resolution(setting, w)
             case _:
@@ -325,6 +329,11 @@ def broken_at_rest(
     later = w.now + timedelta(days=2) if decision.wake_at is None else decision.wake_at - timedelta(seconds=1)
     if "ConfirmedAnew" not in w.verdicts and decide(setting, replace(w, now=later)).commands:
         yield f"time passes, and something is to be done before it is woken ({decision.wake_at})"
+    wish, word = status.approval, w.said.approval
+    is_answered = wish is not None and word is not None and word.request == wish.request
+    waits = status.held is not None and status.held.reason == Reason.APPROVAL_REQUIRED
+    if wish and waits and not is_answered and not any(a.subject == wish.request for a in status.asked):
+        yield f"{wish.request} waits for approval, and nobody was asked"
     if any(c.lost for c in status.coverage) and not status.page:
         yield "it cannot be seen, and nobody is asked"
     confirmed = any(v in _CONFIRMED for n, v in zip(setting.names, as_seen(w).verdicts, strict=True) if _is_part(w, n))

@@ -39,14 +39,25 @@ from firebreak.api.v1alpha1.incident import (
     ActionPhase,
     AIIncidentSpec,
     AIIncidentStatus,
+    Asked,
     FieldValue,
     FieldWrite,
+    Page,
     Phase,
 )
 from firebreak.api.v1alpha1.policy import ActionKind, ContainmentPolicySpec
 from firebreak.api.v1alpha1.references import TargetRef
 from firebreak.core import release
-from firebreak.core.commands import Command, Decision, OpenIncident, Reason
+from firebreak.core.commands import (
+    AskPeople,
+    Command,
+    Decision,
+    KeepAsking,
+    NoteAcknowledged,
+    NoteHold,
+    OpenIncident,
+    Reason,
+)
 from firebreak.core.coverage import Coverage
 from firebreak.core.decide import decide, is_share_awaited, without_service
 from firebreak.core.drift import drift_of, is_drifted
@@ -87,6 +98,7 @@ def fields_of(revision: Snapshot) -> Fields:
     return (revision.values["model"], revision.values["prompt"], ABSENT, 100, 0, 0, 2, "2%", "true")
 
 
+_PAGES = (AskPeople, KeepAsking, NoteAcknowledged, NoteHold)
 _WITH_V2 = fields_of(V2)
 _NOTHING_SAID = AIIncidentSpec(service=KEY.name)
 
@@ -102,6 +114,8 @@ class Setting:
     """Whether the policy wants each step approved, said once more in the tests' own words."""
     freeze_ends: datetime | None = None
     """Until when the policy's freeze lasts, said once more in the tests' own words."""
+    has_pager: bool = True
+    """Whether somebody acknowledges whatever is asked as soon as it is said."""
     remembers_pages: bool = True
     """Whether the record keeps what people were asked before; without it far fewer worlds are told apart."""
 
@@ -291,10 +305,15 @@ def with_commands(setting: Setting, w: World, commands: tuple[Command, ...]) -> 
             status = status or AIIncidentStatus(detected_at=w.now)
             status = recorded(status, command, w.now)
     assert status is not None, "an incident is opened before anything else"
-    asked = status.asked
-    if not setting.remembers_pages:
-        asked = tuple(a for a in asked if status.page is not None and a.reason == status.page.reason)
-    return with_status(w, status.model_copy(update={"mode": w.mode, "timeline": (), "asked": asked}))
+    asked, said = status.asked, w.said
+    if setting.has_pager and status.pages > said.acknowledged_up_to:
+        said = said.model_copy(update={"acknowledged_up_to": status.pages})
+    if not setting.remembers_pages and (status.page is None or not all(isinstance(c, _PAGES) for c in commands)):
+        # While nothing else happens it stays, or of two things at once each would make the other be forgotten.
+        shown = (status.page.reason, status.page.subject) if status.page else None
+        asked = tuple(a for a in asked if (a.reason, a.subject) == shown)
+    status = status.model_copy(update={"mode": w.mode, "timeline": (), "asked": asked})
+    return with_status(replace(w, said=said), status)
 
 
 def with_status(w: World, status: AIIncidentStatus) -> World:
@@ -441,7 +460,6 @@ def state_key(setting: Setting, w: World) -> object:
 
 
 def _record_key(status: AIIncidentStatus, said: AIIncidentSpec, age: Any) -> object:
-    acknowledged = said.acknowledged
     under_way = [a for a in status.actions if a.outcome == "Pending"]
     return (
         status.mode,
@@ -461,14 +479,19 @@ def _record_key(status: AIIncidentStatus, said: AIIncidentSpec, age: Any) -> obj
         status.onset is None or status.onset > T0,
         (status.closing.reason, age(status.closing.at)) if status.closing else None,
         status.resolved_at is not None,
-        status.page.reason if status.page else None,
+        (status.page.reason, _subject(status, status.page)) if status.page else None,
+        status.acknowledged_up_to is None,
         status.held.reason if status.held else None,
         (status.approval.step, said.approval is not None and said.approval.request == status.approval.request)
         if status.approval
         else None,
         status.on_delete,
         age(status.orphaned_at),
-        tuple(sorted((a.reason, None if acknowledged else age(a.at)) for a in status.asked)),
+        frozenset(
+            (a.reason, _subject(status, a), is_had(said, status, a.number) or age(a.at))
+            for a in status.asked
+            if _may_be_so_again(status, a)
+        ),
         tuple((o.name, o.tier, o.breached, age(o.cleared_at)) for o in status.objectives),
         tuple((c.name, c.lost, age(c.back_at)) for c in status.coverage),
         tuple(
@@ -489,6 +512,31 @@ def _record_key(status: AIIncidentStatus, said: AIIncidentSpec, age: Any) -> obj
             for a in status.actions
         ),
     )
+
+
+def is_had(said: AIIncidentSpec, status: AIIncidentStatus, number: int) -> bool:
+    """Whether a person has this page."""
+    return number <= said.acknowledged_up_to or (said.acknowledged and number <= (status.acknowledged_up_to or 0))
+
+
+def _may_be_so_again(status: AIIncidentStatus, said: Asked) -> bool:
+    """What has a number or a moment of its own never comes up twice."""
+    match said.reason:
+        case Reason.APPROVAL_REQUIRED:
+            return status.approval is not None and said.subject == status.approval.request
+        case Reason.DRIFTED:
+            drifted = (a.drifted_at for a in status.actions if is_drifted(a))
+            return any(moment is not None and moment.isoformat() in said.subject for moment in drifted)
+        case Reason.VALIDATION_FAILED:
+            return status.validation is not None and said.subject == status.validation.job
+        case _:
+            return True
+
+
+def _subject(status: AIIncidentStatus, said: Asked | Page) -> str:
+    """What it is about; the number or the moment in it tells no two worlds apart."""
+    unique = (Reason.APPROVAL_REQUIRED, Reason.DRIFTED, Reason.VALIDATION_FAILED, Reason.SERVICE_GONE)
+    return said.subject.partition(".")[0].partition(" since ")[0] if said.reason in unique else said.subject
 
 
 def _last_news(status: AIIncidentStatus) -> datetime | None:

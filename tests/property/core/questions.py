@@ -28,6 +28,7 @@ from tests.builders import (
 from tests.property.core.containment_world import TICK, Setting, World
 from tests.property.core.model_search import Event, Events, all_of
 from tests.property.core.surroundings import (
+    acknowledgements,
     approvals,
     coverages,
     deployments,
@@ -101,7 +102,6 @@ def a_case(
     known: dict[str, Any] = {
         "verdicts": ("Confirmed",) + ("Met",) * (n - 1),
         "folds": ("Inconclusive",) * n,
-        "said": AIIncidentSpec(service=KEY.name, acknowledged=True),
     }
     return Case(setting=setting, start=World(**known | start), events=all_of(*events), must_end=must_end)
 
@@ -257,18 +257,27 @@ def small_cases() -> dict[str, Case]:
             ),
             must_end=False,
         ),
+        "steps wait for approval, and nobody has the pager": a_case(
+            _IN_FORCE,
+            folds("NotHelped"),
+            approvals,
+            acknowledgements,
+            setting=Setting(
+                policy=quick_policy(BACK, SMALL, approval={"P3": "Required"}), needs_approval=True, has_pager=False
+            ),
+            must_end=False,
+        ),
         "the service goes, and what is in force stays": a_case(
             _EFFECTS,
             the_service_goes,
             _REFUSALS,
             policy=small,
-            said=AIIncidentSpec(service=KEY.name, acknowledged=True, on_delete="Leave"),
+            said=AIIncidentSpec(service=KEY.name, on_delete="Leave"),
         ),
         "nobody has the pager": a_case(
             evidence("Confirmed", "Error"),
             _EFFECTS,
-            setting=Setting(policy=back),
-            said=AIIncidentSpec(service=KEY.name),
+            setting=Setting(policy=back, has_pager=False),
             must_end=False,
         ),
     }

@@ -114,6 +114,13 @@ def approvals(w: World) -> Iterator[Event]:
         yield f"approved: {given.request}", replace(w, said=w.said.model_copy(update={"approval": given}))
 
 
+def acknowledgements(w: World) -> Iterator[Event]:
+    """A person has what was asked so far."""
+    if w.status is not None and w.status.pages > w.said.acknowledged_up_to:
+        said = w.said.model_copy(update={"acknowledged_up_to": w.status.pages})
+        yield f"acknowledged up to {w.status.pages}", replace(w, said=said)
+
+
 def resolutions(w: World) -> Iterator[Event]:
     """A person ends it; that cannot be taken back."""
     if w.status is None or w.said.resolution is not None:

@@ -21,6 +21,7 @@ from tests.property.core.containment_world import Setting, World, acted, decided
 from tests.property.core.model_search import Events, all_of
 from tests.property.core.questions import BACK, P1, SMALL, STATIC, quick_policy
 from tests.property.core.surroundings import (
+    acknowledgements,
     approvals,
     deployments,
     effects,
@@ -61,6 +62,7 @@ def _surroundings() -> Events:
         ),
         resolutions,
         approvals,
+        acknowledgements,
         deployments(V1, V2, V3, V4),
         other_hands(0, 1, 3, 4, 6, 7, 8),
         flips("refuses", "is_paused", "is_wave", "is_ready"),
@@ -87,7 +89,10 @@ class Containment(RuleBasedStateMachine):
         spec = _SERVICES[service].spec
         spec = spec.model_copy(update={"containment": spec.containment.model_copy(update={"mode": mode})})
         self.setting = Setting(
-            spec=spec, policy=policy.model_copy(update={"guardrails": rails}), needs_approval=needs_approval
+            spec=spec,
+            policy=policy.model_copy(update={"guardrails": rails}),
+            needs_approval=needs_approval,
+            has_pager=False,
         )
         self.events = _surroundings()
         self.world = World(verdicts=starts, folds=("Inconclusive",) * 2, mode=mode, is_declared=is_declared)

@@ -9,7 +9,7 @@ from tests.property.core.containment_world import Setting, World, Written, acted
 from tests.property.core.model_search import Found, search
 from tests.property.core.questions import Case, small_cases, wide_cases
 
-from firebreak.core.commands import BeginClosing, BeginRemedy, Decision
+from firebreak.core.commands import BeginClosing, BeginRemedy, Decision, Reason
 from firebreak.core.decide import decide
 
 SMALL, WIDE = small_cases(), wide_cases()
@@ -55,6 +55,17 @@ def approved_for_ever(setting: Setting, w: World) -> Decision:
         return decided(setting, w)
     request = w.status.approval.model_copy(update={"request": w.said.approval.request})
     return decided(setting, replace(w, status=w.status.model_copy(update={"approval": request})))
+
+
+def said_by_reason(setting: Setting, w: World) -> Decision:
+    """Whoever was asked to approve once is taken to have been asked of everything."""
+    if w.status is None or w.status.approval is None:
+        return decided(setting, w)
+    request = w.status.approval.request
+    asked = tuple(
+        a.model_copy(update={"subject": request}) if a.reason == Reason.APPROVAL_REQUIRED else a for a in w.status.asked
+    )
+    return decided(setting, replace(w, status=w.status.model_copy(update={"asked": asked})))
 
 
 def in_a_wave_or_not(setting: Setting, w: World) -> Decision:
@@ -120,6 +131,7 @@ WRONG = {
     "on a guess": (on_a_guess, "a rollback, and a fix for it", "is taken on"),
     "paused or not": (paused_or_not, "it is paused", "while everything is paused"),
     "approved for ever": (approved_for_ever, "steps wait for approval", "without approval"),
+    "said by reason": (said_by_reason, "steps wait for approval, and nobody has the pager", "nobody was asked"),
     "in a wave or not": (in_a_wave_or_not, "the circuit breaker has tripped", "circuit breaker holds"),
     "frozen or not": (frozen_or_not, "in a freeze", "in a freeze"),
     "unseen": (unseen, "a judge that stops in the middle", "is taken on"),

@@ -135,7 +135,7 @@ def test_a_hold_is_counted_once_and_its_pages_each_time() -> None:
     """It is one hold, however often people are reminded of it."""
     telemetry = Telemetry()
     status = an_incident().status
-    ask = AskPeople(reason=Reason.PAUSED, because="paused")
+    ask = AskPeople(reason=Reason.PAUSED, because="paused", number=1)
     for minutes in (0, 15, 30):
         status = recorded(status, ask, NOW + timedelta(minutes=minutes))
         telemetry.decided(an_incident(status), ask)

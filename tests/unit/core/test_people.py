@@ -203,7 +203,7 @@ def test_a_page_repeats_until_somebody_has_it() -> None:
     s = settled(opened(policy=a_policy(ROLL_BACK), revision=revisions(V1)), T0)
     assert decide(s, at(minutes=14)).wake_at == T0 + PAGE_EVERY
     assert [type(c) for c in decide(s, T0 + PAGE_EVERY).commands] == [AskPeople]
-    s = said(s, acknowledged=True)
+    s = said(s, acknowledged_up_to=1)
     assert not decide(s, T0 + PAGE_EVERY).commands
 
 

@@ -72,8 +72,12 @@ class AIIncidentSpec(ApiModel):
     contain: bool = False
     """Take the next step of the ladder now, on this person's word instead of the metrics' evidence. Each true is one
     step that changes what users get: for another one set it to false and to true again."""
+    acknowledged_up_to: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """A person has every page up to this number (status.page.number), so none of these is repeated. What comes up after
+    them has a higher number: it is said at once, and repeated until it is acknowledged too."""
     acknowledged: bool = False
-    """A person has it: pages are no longer repeated."""
+    """The same without a number: a person has what was asked so far when the operator sees this. What comes up later is
+    not covered; for that set it to false and to true again, or say acknowledgedUpTo."""
     release: bool = False
     """Give back now, by the policy's ramp, without waiting for the policy's proof. What turns out to be bad still is
     contained again; to try once more set it to false and to true again."""
@@ -302,6 +306,10 @@ class Page(ApiModel):
     """Since when."""
     reason: Annotated[str, Field(max_length=64)]
     """One word for programs."""
+    subject: Annotated[str, Field(max_length=253)] = ""
+    """What it is about, such as a step or a request: asked of another one it is another page."""
+    number: int = 0
+    """For spec.acknowledgedUpTo."""
     message: Text
     """What is asked."""
     repeated_at: Time
@@ -337,8 +345,16 @@ class Asked(ApiModel):
 
     reason: Annotated[str, Field(max_length=64)]
     """What, in one word."""
+    subject: Annotated[str, Field(max_length=253)] = ""
+    """What about."""
+    number: int = 0
+    """The page's number."""
+    since: Time | None = None
+    """When it was first said."""
     at: Time
     """When; within the time after which pages repeat it is not said again, even if it was not so in between."""
+    times: int = 1
+    """How often it was said."""
 
 
 class Closing(ApiModel):
@@ -447,9 +463,13 @@ class AIIncidentStatus(ApiModel):
     on_delete: OnDelete = OnDelete.RESTORE
     """What the service said last of what becomes of what is in force when the incident or its service is deleted."""
     page: Page | None = None
-    """What people are asked to do."""
-    asked: Annotated[tuple[Asked, ...], Field(max_length=32, json_schema_extra=list_map("reason"))] = ()
-    """What they were asked before, and when."""
+    """What people are asked to do; of several things the most pressing that nobody has acknowledged."""
+    asked: Annotated[tuple[Asked, ...], Field(max_length=32)] = ()
+    """What they were asked so far, and when."""
+    pages: int = 0
+    """The number of the latest page."""
+    acknowledged_up_to: int | None = None
+    """The number of the latest page when spec.acknowledged was seen to be set; empty while it is not."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))] = ()
     """Contained, Held, NeedsHuman, Resolved."""
     timeline: Annotated[tuple[TimelineEntry, ...], Field(max_length=200)] = ()

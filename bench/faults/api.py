@@ -366,7 +366,8 @@ def _owners_after(
             mine = True
             kept = set(applied) if applied is not None else kept | set(taken)
         if kept:
-            moved = is_mine and kept != _fields(entry)
+            # Of an entry's time the API server says when its manager last changed a value, or the set of fields.
+            moved = is_mine and (bool(changed & set(taken)) or kept != _fields(entry))
             found.append({**entry, "fieldsV1": fields_v1(kept), "time": time if moved else entry["time"]})
     if not mine and taken:
         entry = {"manager": by, "operation": operation, "time": time, "fieldsV1": fields_v1(taken)}

@@ -8,6 +8,7 @@ someone and is left alone.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import assert_never
 
 import structlog
@@ -24,6 +25,7 @@ from firebreak.api.v1alpha1.references import TargetRef
 from firebreak.app.catalog import target_key
 from firebreak.app.clock import Clock
 from firebreak.core.commands import Reason, SeeValidated
+from firebreak.core.deadlines import is_out_of_date
 from firebreak.core.field_writes import ours, value_of
 from firebreak.core.ports import (
     Changed,
@@ -61,6 +63,8 @@ class Context:
 
     service: AIService | None
     history: tuple[Snapshot, ...]
+    not_before: datetime | None = None
+    """Of when the newest evidence is that was read: a clock that says less is behind."""
 
 
 class Actuator:
@@ -92,13 +96,19 @@ class Actuator:
         """
         status = incident.status
         for action in status.actions:
+            if is_out_of_date(status, action, self._now(context)):
+                continue  # what it was decided on may be so no longer: `decide` renews it or gives it up
             if action.phase is ActionPhase.UNDOING or is_taken_back(action):
                 status = await self._undo(incident, status, action, context)
             elif action.phase in (ActionPhase.INTENDED, ActionPhase.APPLIED, ActionPhase.IN_FORCE) and is_owed(action):
                 status = await self._apply(incident, status, action, context)
             elif action.phase is ActionPhase.INTENDED:
-                status = self._applied(status, action)
+                status = self._applied(status, action, context)
         return status
+
+    def _now(self, context: Context) -> datetime:
+        now = self._clock.now()
+        return max(now, context.not_before) if context.not_before else now
 
     async def set(self, namespace: str, account: str, write: FieldWrite) -> WriteResult:
         """One place whose record is not an incident's (app/raising.py); where it holds what the record says, as ever."""
@@ -179,7 +189,7 @@ class Actuator:
         self._refused_since.pop(_refusal(incident, action), None)
         written = action.model_copy(update={"writes": tuple(writes), "message": ""})
         if action.phase is ActionPhase.INTENDED:
-            return self._applied(status, written)
+            return self._applied(status, written, context)
         return with_action(status, written)
 
     def _is_tried_again(self, incident: AIIncident, action: Action) -> bool:
@@ -211,15 +221,16 @@ class Actuator:
             log.info("configmap_restored", action=action.id, name=name)
         return ""
 
-    def _applied(self, status: AIIncidentStatus, action: Action) -> AIIncidentStatus:
-        done = action.model_copy(update={"phase": ActionPhase.APPLIED, "applied_at": self._clock.now(), "message": ""})
+    def _applied(self, status: AIIncidentStatus, action: Action, context: Context) -> AIIncidentStatus:
+        at = self._now(context)
+        done = action.model_copy(update={"phase": ActionPhase.APPLIED, "applied_at": at, "message": ""})
         return with_action(status, done)
 
     async def _undo(
         self, incident: AIIncident, status: AIIncidentStatus, action: Action, context: Context
     ) -> AIIncidentStatus:
         """Put back what stood there; what someone has changed since is theirs and is left as it is."""
-        now = self._clock.now()
+        now = self._now(context)
         writes = list(action.writes)
         left: list[str] = []
         has_written = False
@@ -240,7 +251,8 @@ class Actuator:
                     if action.message == message[:1024] and tuple(writes) == action.writes:
                         return status
                     held = action.model_copy(update={"writes": tuple(writes), "message": message[:1024]})
-                    return with_entry(with_action(status, held), Reason.WRITE_BLOCKED, message, now)
+                    words = "; ".join([message, *left])[:1024]
+                    return with_entry(with_action(status, held), Reason.WRITE_BLOCKED, words, now)
                 case _:
                     assert_never(result)
         for target in dict.fromkeys(w.target for w in writes):
@@ -249,12 +261,12 @@ class Actuator:
                 await self._as(namespace, action.account).disown(target_key(namespace, target))
         if action.phase is ActionPhase.BLOCKED:
             status = with_action(status, action.model_copy(update={"writes": tuple(writes)}))
-            if not has_written:
+            if not has_written and not left:
                 return status
-            words = "; ".join(
-                [f"{action.kind} could not be carried through, and what was written is taken back", *left]
-            )
-            return with_entry(status, Reason.GIVEN_BACK, words[:1024], now)
+            back = ", and what was written is taken back" if has_written else ""
+            words = "; ".join([f"{action.kind} could not be carried through{back}", *left])
+            reason = Reason.LEFT_AS_CHANGED if left else Reason.GIVEN_BACK
+            return with_entry(status, reason, words[:1024], now)
         done = action.model_copy(
             update={
                 "writes": tuple(writes),
@@ -264,7 +276,9 @@ class Actuator:
             }
         )
         reason = Reason.LEFT_AS_CHANGED if left else Reason.GIVEN_BACK
-        words = "; ".join(left) if left else "everything stands as it was before"
+        stays = any(w.left for w in writes)  # told when it was met
+        as_before = "what others have set stays" if stays else "everything stands as it was before"
+        words = "; ".join(left) or as_before
         return with_entry(with_action(status, done), reason, f"{action.kind} is given back: {words}"[:1024], now)
 
     async def _write(

@@ -5,7 +5,7 @@ guard: whoever finds it changed looks again instead of going on.
 """
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -120,7 +120,7 @@ class Loop:
                 case Orphan():
                     decision = without_service(seen.incident, now)
                 case Seen():
-                    decision = decide(seen.situation, now)
+                    decision = decide(seen.situation, self._now(seen))
             moved = await self._carry_out(key, seen, decision)
             if not moved:
                 if isinstance(seen, Seen):
@@ -131,6 +131,12 @@ class Loop:
                 self._sleep_until(key, seen, decision)
                 return
         self._turns.touch(key)
+
+    def _now(self, seen: Seen | Orphan) -> datetime:
+        """The time for deciding and recording: a clock that was set back would make old evidence look fresh."""
+        now = self._clock.now()
+        read_until = seen.situation.not_before if isinstance(seen, Seen) else None
+        return max(now, read_until) if read_until else now
 
     async def _sampling(self, key: ServiceKey, seen: Seen) -> SamplingTold:
         """What became of the judge's rate; that it could not be set must not keep the service's status from being told."""
@@ -187,7 +193,8 @@ class Loop:
         if incident is None or incident.status.phase is Phase.RESOLVED:
             return False
         service = seen.service if isinstance(seen, Seen) else None
-        context = Context(service=service, history=await self._revisions.history(key))
+        not_before = seen.situation.not_before if isinstance(seen, Seen) else None
+        context = Context(service=service, history=await self._revisions.history(key), not_before=not_before)
         status = await self._actuator.carry_out(incident, context)
         not_made = isinstance(seen, Seen) and seen.situation.validation == NOT_MADE
         if not_made and self._validations is not None and status == incident.status:
@@ -202,7 +209,7 @@ class Loop:
         self, key: ServiceKey, seen: Seen | Orphan, incident: AIIncident | None, commands: tuple[Command, ...]
     ) -> AIIncident:
         """Write what was decided into the incident; create it first where there is none."""
-        now = self._clock.now()
+        now = self._now(seen)
         first = commands[0]
         if isinstance(first, OpenIncident):
             assert isinstance(seen, Seen), "an incident is opened for a service that exists"

@@ -55,6 +55,7 @@ class Reason(StrEnum):
     IN_FORCE = "InForce"  # the effect of a step was seen
     DRIFTED = "Drifted"  # someone else has changed what was in force; it is left as it is
     NOT_IN_FORCE = "NotInForce"  # the effect of a step was not seen in time
+    TRIED_AGAIN = "TriedAgain"  # a step that could not be written in its time is written now: it is called for still
     SHARE_TAKEN = "ShareTaken"  # the share before is in force and the fallback ready: the next one follows
     BOTH_LEGS_BAD = "BothLegsBad"  # the primary answers badly, and the fallback cannot serve
     TRAFFIC_MOVED = "TrafficMoved"  # contained: the failing answers reach nobody
@@ -217,6 +218,15 @@ class TakeShare:
     action_id: str
     writes: tuple[FieldWrite, ...]
     share: int
+    reason: Reason
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renew:
+    """A step that could not be written in its time is still called for: it gets one more chance."""
+
+    action_id: str
     reason: Reason
     because: str
 
@@ -412,6 +422,7 @@ Command: TypeAlias = (
     | SeeInForce
     | SeeDrift
     | TakeShare
+    | Renew
     | Judge
     | Retarget
     | SeeGivenBack

@@ -10,7 +10,8 @@ from typing import TypeAlias
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncident, AIIncidentStatus, Outcome
 from firebreak.api.v1alpha1.policy import ActionKind
 from firebreak.api.v1alpha1.quantities import format_duration
-from firebreak.core.commands import Concern, Judge, Move, Reason, Retarget
+from firebreak.core.commands import Concern, Judge, Move, Reason, Renew, Retarget
+from firebreak.core.deadlines import LAST_TRY, due_at
 from firebreak.core.evidence import over_at, strongest
 from firebreak.core.field_writes import undone
 from firebreak.core.observations import InForce
@@ -33,9 +34,8 @@ def judge(s: Situation, incident: AIIncident, now: datetime) -> Move:
     stable = status.policy.release.stable_for
     if action is None:
         return _no_longer(s, status) if is_contained(status) else _after_all(s, status, stable, now)
-    within = status.policy.ladders[action.ladder].steps[action.step].verify_within
-    assert within is not None, "the CRD refuses a step that is to be verified without a time for it"
-    due = action.intended_at + within
+    due = due_at(status, action)
+    assert due is not None, "the CRD refuses a step that is to be verified without a time for it"
     if action.phase is ActionPhase.IN_FORCE:
         return _judge_effect(s, incident, action, due, stable, now)
     return _judge_absence(s, incident, action, due, stable, now)
@@ -78,7 +78,10 @@ def _judge_absence(
     if now < due and action.phase is not ActionPhase.BLOCKED:
         return Move(wake_at=due)
     words = f"not in force: {action.message or (effect.because if effect else 'its effect was not seen')}"
-    if strongest(s, status) >= Tier.CONFIRMED:
+    is_confirmed = strongest(s, status) >= Tier.CONFIRMED
+    if is_confirmed and action.phase is ActionPhase.INTENDED and action.renewed_at is None:
+        return _renewed(action)
+    if is_confirmed:
         return _given_up(s, action, (Reason.NOT_IN_FORCE, words))
     met_at = over_at(s, status, stable)
     if met_at is not None and now >= met_at:
@@ -87,6 +90,15 @@ def _judge_absence(
         return Move(wake_at=met_at)  # people are asked of what blocks it
     concern = Concern(reason=Reason.NOT_IN_FORCE, subject=action.id, because=f"{in_words(action)} is {words}")
     return Move(concern=concern, wake_at=met_at)
+
+
+def _renewed(action: Action) -> Move:
+    """That this can be recorded shows that writing is possible again."""
+    words = (
+        f"{in_words(action)} could not be written in its time, and the breach is Confirmed still: it is tried again, for "
+        f"{format_duration(LAST_TRY)} at most"
+    )
+    return Move(commands=(Renew(action_id=action.id, reason=Reason.TRIED_AGAIN, because=words),))
 
 
 def _given_up(s: Situation, action: Action, why: _Why) -> Move:

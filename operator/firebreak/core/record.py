@@ -43,6 +43,7 @@ from firebreak.core.commands import (
     NoteService,
     OpenIncident,
     Reason,
+    Renew,
     Resolve,
     Retarget,
     SeeDrift,
@@ -157,6 +158,10 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
             if _action(status, command.action_id).share == command.share:
                 return status
             changes = _with(status, command.action_id, writes=command.writes, share=command.share)
+        case Renew():
+            if _action(status, command.action_id).renewed_at is not None:
+                return status
+            changes = _with(status, command.action_id, renewed_at=now)
         case Judge():
             if _action(status, command.action_id).outcome is command.outcome:
                 return status

@@ -86,3 +86,8 @@ class Situation:
     """Of the open incident, as estimated now."""
     judges: tuple[JudgeSeen, ...] = ()
     """Who gave the verdicts of the objectives, and since when."""
+
+    @property
+    def not_before(self) -> datetime | None:
+        """Of when the newest evidence is that has been read: it cannot be earlier now, whatever the clock says."""
+        return max((v.at for v in self.verdicts.values()), default=None)

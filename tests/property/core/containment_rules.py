@@ -11,6 +11,7 @@ from tests.builders import V2, V4
 from tests.property.core.containment_world import (
     HISTORY,
     PLACES,
+    TICK,
     Setting,
     World,
     Written,
@@ -42,6 +43,7 @@ from firebreak.core.commands import (
     TakeShare,
     TakeStep,
 )
+from firebreak.core.deadlines import is_out_of_date
 from firebreak.core.drift import drifted_since
 from firebreak.core.evidence import is_gauge
 from firebreak.core.field_writes import value_of
@@ -270,6 +272,11 @@ def broken_by_writing(setting: Setting, before: World, written: Written) -> Iter
     """True of every write."""
     if setting.spec.containment.mode is Mode.OBSERVE and written.places:
         yield "something is written in mode Observe"
+    for action in before.status.actions if before.status and written.places and not before.status.closing else ():
+        since = action.renewed_at or action.intended_at
+        is_begun = any(x.landed for x in action.writes) or action.phase is not ActionPhase.INTENDED
+        if not is_begun and changes_answers(action.kind) and before.now - since >= TICK:
+            yield f"{action.kind} is begun on evidence as old as the time that it has"
     ours = _ever_ours(before)
     for place in written.places:
         if before.fields[place] not in ours.get(place, ()):
@@ -313,7 +320,10 @@ def broken_at_rest(
     if status is None or status.phase is Phase.RESOLVED:
         return
     looked_for = bool(awaited(status)) or any(
-        a.phase in (ActionPhase.INTENDED, ActionPhase.UNDOING) or is_taken_back(a) for a in status.actions
+        (a.phase is ActionPhase.INTENDED and not is_out_of_date(status, a, w.now))
+        or a.phase is ActionPhase.UNDOING
+        or is_taken_back(a)
+        for a in status.actions
     )
     rolls_out = status.remediating_since is not None and w.rollout != "InForce"
     elsewhere = w.is_wave and status.held is not None and status.held.reason == Reason.CIRCUIT_BREAKER

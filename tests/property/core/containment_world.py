@@ -59,6 +59,7 @@ from firebreak.core.commands import (
     Reason,
 )
 from firebreak.core.coverage import Coverage
+from firebreak.core.deadlines import is_out_of_date
 from firebreak.core.decide import decide, is_share_awaited, without_service
 from firebreak.core.drift import drift_of, is_drifted
 from firebreak.core.field_writes import RESTART_PATH, ours, value_of
@@ -342,6 +343,8 @@ def acted(w: World) -> Iterator[Written]:
     assert w.status is not None
     status, fields, places = w.status, list(w.fields), []
     for action in w.status.actions:
+        if is_out_of_date(status, action, w.now):
+            continue
         owed = is_owed(action)
         is_undo = action.phase is ActionPhase.UNDOING or is_taken_back(action)
         if not is_undo and action.phase not in (ActionPhase.INTENDED, ActionPhase.APPLIED, ActionPhase.IN_FORCE):
@@ -504,7 +507,10 @@ def _record_key(status: AIIncidentStatus, said: AIIncidentSpec, age: Any) -> obj
                 a.given_back,
                 a.share,
                 age(a.given_back_at, PATIENCE),
-                age(a.intended_at) if a in under_way or a.phase is ActionPhase.WOULD_DO else None,
+                age(max(a.intended_at, a.applied_at or a.intended_at))
+                if a in under_way or a.phase is ActionPhase.WOULD_DO
+                else None,
+                age(a.renewed_at) if a in under_way and a.phase is ActionPhase.INTENDED else None,
                 age(a.proven_at),
                 age(a.drifted_at),
                 tuple((x.path, x.original, x.last, x.desired, x.landed, x.left, x.attempted) for x in a.writes),

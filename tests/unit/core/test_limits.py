@@ -163,7 +163,7 @@ def test_a_person_may_have_it_within_the_cooldown() -> None:
 def test_the_limits_are_for_the_first_step_only() -> None:
     """An incident that is being contained goes on down its ladder."""
     s = settled(opened(policy=a_policy(ROLL_BACK, TO_SMALL)), T0)
-    s = settled(replace(s, past=JUST_ENDED), at(minutes=30))
+    s = settled(settled(replace(s, past=JUST_ENDED), at(minutes=30)), at(minutes=32))
     assert action_of(s, "SwitchTraffic").phase is ActionPhase.INTENDED
 
 

@@ -4,15 +4,16 @@ from typing import Any
 
 import pytest
 from bench.faults.api import FakeApi
-from bench.faults.check import Witness, half_done
+from bench.faults.check import Ending, Witness, half_done
 from bench.faults.connection import Mishap
 from bench.faults.interleavings import wrong_with
 from bench.faults.manifests import IMAGE_FIELD, LADDERS, ROUTE, WORKLOAD, set_up
-from bench.faults.points import Point, undisturbed, wrong_at
+from bench.faults.points import Point, lived, undisturbed, wrong_at
 from bench.faults.story import Plan, play
 from bench.faults.virtual import T0
 
 from firebreak.adapters.kube.client import FIELD_MANAGER
+from firebreak.core.commands import Reason
 
 _TARGETS = ("deployments", "configmaps", "httproutes")
 
@@ -65,6 +66,33 @@ def test_a_rollback_that_may_not_be_finished_is_taken_back() -> None:
     assert ending.written == (("prompt", "prompt v1"), ("prompt", "prompt v2"))
     assert any("could not be carried through, and what was written is taken back" in m for m in messages)
     assert half_done(ending) == []
+
+
+def test_an_outage_as_long_as_the_step_has_time_does_not_use_it_up() -> None:
+    """Nothing could be written for ten minutes, which is not the step's fault: it is tried once more."""
+    asked = undisturbed("RollBack", 1, 5).boundaries
+    quarantine = next(n for n, words in enumerate(asked) if words.startswith("POST") and "/quarantines" in words)
+    point = Point("RollBack", 1, quarantine, Mishap.API_AWAY, 5)  # of this seed the outage is one of ten minutes
+
+    assert Reason.TRIED_AGAIN in _reasons(lived(point))
+    assert wrong_at(point) == []
+
+
+def test_a_clock_that_is_set_back_makes_no_old_evidence_fresh() -> None:
+    """What was measured before the first share was given back says nothing about the fix."""
+    asked = undisturbed("SwitchTraffic", 1, 0).boundaries
+    shares = [n for n, words in enumerate(asked) if "/httproutes/" in words][2:]
+
+    assert {n: wrong for n in shares if (wrong := wrong_at(Point("SwitchTraffic", 1, n, Mishap.CLOCK_BEHIND, 0)))} == {}
+
+
+def test_what_is_left_as_others_set_it_is_named_although_nothing_was_taken_back() -> None:
+    """Somebody set both places of a step in the second of its write: the incident names both."""
+    assert wrong_with(21_584) == []
+
+
+def _reasons(ending: Ending) -> list[str]:
+    return [entry["reason"] for entry in ending.incidents[0]["status"]["timeline"]]
 
 
 @pytest.mark.parametrize("seed", range(3))

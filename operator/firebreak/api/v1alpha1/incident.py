@@ -186,6 +186,8 @@ class Action(ApiModel):
     """Of a RollBack: the ConfigMaps that it makes again from the snapshot, since the known-good template names them."""
     intended_at: Time
     """When the intent was recorded."""
+    renewed_at: Time | None = None
+    """When it was tried once more, since it could not be written in its time and was called for still."""
     applied_at: Time | None = None
     """When the last of its writes was accepted."""
     in_force_at: Time | None = None

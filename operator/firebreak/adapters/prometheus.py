@@ -29,6 +29,7 @@ from firebreak.core.ports_metrics import (
     MetricsError,
     PartialResponse,
     QueryRefused,
+    SourceDenied,
     SourceUnreachable,
     Vector,
 )
@@ -139,7 +140,7 @@ class Prometheus:
             raise SourceUnreachable(f"{self._base}: {error}") from error
         except ValueError as error:
             # Of a URL that passes the schema and is none; its words may hold what was sent.
-            raise QueryRefused(f"{self._base}: cannot be asked ({type(error).__name__}): look at the URL") from error
+            raise SourceDenied(f"{self._base}: cannot be asked ({type(error).__name__}): look at the URL") from error
 
         def parse() -> Answer:
             with _as_prometheus_answers(self._base):
@@ -224,16 +225,16 @@ def data_of(base: str, status: int, body: bytes) -> Data:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError:
         answer = None
-    if isinstance(answer, dict) and answer.get("status") == "error":
+    if isinstance(answer, dict) and answer.get("status") == "error" and status not in (401, 403):
         said = f"{answer.get('errorType', 'error')}: {answer.get('error', '')}"[:300]
         transient = status == 429 or status >= 500 or answer.get("errorType") in {"timeout", "canceled", "unavailable"}
         raise (SourceUnreachable if transient else QueryRefused)(f"{base}: {said}")
     if status != 200 or not isinstance(answer, dict) or not isinstance(answer.get("data"), dict):
         told = f"{base}: HTTP {status}" + ("" if status != 200 else ", but no Prometheus answer")
         if status in (401, 403):
-            raise QueryRefused(f"{told}: check the source's credentials")
+            raise SourceDenied(f"{told}: check the source's credentials")
         if 400 <= status < 500 and status != 429:
-            raise QueryRefused(f"{told}: check the source's URL")
+            raise SourceDenied(f"{told}: check the source's URL")
         raise SourceUnreachable(told)
     missing = [w for w in answer.get("warnings") or () if not str(w).startswith(_REMARKS)]
     if missing or answer.get("isPartial") is True:

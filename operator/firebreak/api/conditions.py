@@ -127,7 +127,7 @@ _REASONS = {
     ConditionReason.NOTHING_IN_FORCE: "No step is in force that was shown to help.",
     ConditionReason.OPEN: "The incident is open.",
     ConditionReason.ANSWERING: "The metric source has answered the last query.",
-    ConditionReason.NOT_ANSWERING: "The metric source has not answered the last query, or cannot be asked as declared.",
+    ConditionReason.NOT_ANSWERING: "The metric source answers no query, or cannot be asked as declared.",
 }
 
 _LONGEST = 2048

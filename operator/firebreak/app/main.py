@@ -93,7 +93,9 @@ async def _run(settings: Settings, clock: Clock, client: KubeClient) -> None:
 
     def metrics(source: SourceKey) -> MetricsPort | None:
         port = sources(source)
-        return TimedMetrics(port, telemetry, clock, lambda error: source_status.heard(source, error)) if port else None
+        if port is None:
+            return None
+        return TimedMetrics(port, telemetry, clock, lambda error: source_status.heard(source, error, clock.now()))
 
     sampler = Sampler(metrics)
     objectives = Objectives(catalog)

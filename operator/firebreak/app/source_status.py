@@ -1,10 +1,12 @@
 """Does each metric source answer? Its condition Reachable says so, written when it changes, by the leader only.
 
 Fed with what came of the queries that are made anyway: a source that no service reads is not asked, and has no
-condition.
+condition. A query that the source refuses was answered: that is said of the objective that asks it. One that fails
+beside others that are answered, such as one that always takes too long, is no word on the source either.
 """
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -16,8 +18,21 @@ from firebreak.api.v1alpha1.source import MetricSourceStatus
 from firebreak.app.catalog import Catalog
 from firebreak.core.objectives import SourceKey
 from firebreak.core.ports import ClusterError, ObjectKey
+from firebreak.core.ports_metrics import MetricsError, is_of_source
 
 log = structlog.get_logger()
+
+
+_ANSWERED_LATELY = timedelta(seconds=30)
+"""So long an answer speaks for the source while other queries fail; no query may take longer than that."""
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What came of the queries to one source."""
+
+    answered_at: datetime | None = None
+    error: str = ""
 
 
 class SourceStatus:
@@ -26,15 +41,19 @@ class SourceStatus:
     def __init__(self, objects: FirebreakObjects, catalog: Catalog) -> None:
         self._objects = objects
         self._catalog = catalog
-        self._heard: dict[SourceKey, str] = {}
+        self._heard: dict[SourceKey, _Heard] = {}
 
-    def heard(self, source: SourceKey, error: str) -> None:
-        """What came of a query: an error in words, or the empty string."""
-        self._heard[source] = error
+    def heard(self, source: SourceKey, error: MetricsError | None, now: datetime) -> None:
+        """What came of a query: an error, or none."""
+        known = self._heard.setdefault(source, _Heard())
+        if error is None or not is_of_source(error):
+            known.answered_at, known.error = now, ""
+        elif known.answered_at is None or now - known.answered_at > _ANSWERED_LATELY:
+            known.error = str(error)
 
     async def tell(self, unusable: dict[SourceKey, str], now: datetime) -> None:
         """Write what has changed; a write that does not come through is tried again next time."""
-        for key, error in {**self._heard, **unusable}.items():
+        for key, error in ({key: known.error for key, known in self._heard.items()} | unusable).items():
             try:
                 await self._tell(key, error, now)
             except ClusterError as failed:
@@ -54,7 +73,7 @@ class SourceStatus:
             type=ConditionType.REACHABLE,
             status=ConditionStatus.FALSE if error else ConditionStatus.TRUE,
             reason=ConditionReason.NOT_ANSWERING if error else ConditionReason.ANSWERING,
-            message=error[:1024] or "the last query was answered",
+            message=error[:1024] or "queries are answered",
             generation=source.metadata.generation,
             now=now,
         )

@@ -20,7 +20,11 @@ class TimedMetrics:
     """A metrics store whose queries are timed; `heard` is told of each error, or of its absence."""
 
     def __init__(
-        self, port: MetricsPort, telemetry: Telemetry, clock: Clock, heard: Callable[[str], None] = lambda _: None
+        self,
+        port: MetricsPort,
+        telemetry: Telemetry,
+        clock: Clock,
+        heard: Callable[[MetricsError | None], None] = lambda _: None,
     ) -> None:
         self._port = port
         self._telemetry = telemetry
@@ -51,12 +55,12 @@ class TimedMetrics:
             self._told(began, told)
             raise told from error
         self._telemetry.queried(self._clock.monotonic() - began)
-        self._heard("")
+        self._heard(None)
         return answer
 
     def _told(self, began: float, error: MetricsError) -> None:
         self._telemetry.queried(self._clock.monotonic() - began, type(error).__name__)
-        self._heard(str(error))
+        self._heard(error)
 
 
 class TimedCluster:

@@ -85,11 +85,20 @@ class SourceUnreachable(MetricsError):
 
 
 class QueryRefused(MetricsError):
-    """The store understood and said no: the query, the credentials or a limit must change."""
+    """The store understood and said no: the query or a limit must change. Another query may be answered."""
+
+
+class SourceDenied(QueryRefused):
+    """Nobody answers queries there, or not to us: the source's credentials or its URL must change, whatever is asked."""
 
 
 class PartialResponse(MetricsError):
     """The store says that its answer may lack series; counts from it would lie."""
+
+
+def is_of_source(error: MetricsError) -> bool:
+    """Whether the source did not answer, so that it is not this query's own fault."""
+    return isinstance(error, SourceUnreachable | SourceDenied)
 
 
 class MetricsPort(Protocol):

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from firebreak.adapters.prometheus import MAX_ANSWER_BYTES, Endpoint, Prometheus, PrometheusHistory
-from firebreak.core.ports_metrics import MetricsError, PartialResponse, QueryRefused, SourceUnreachable
+from firebreak.core.ports_metrics import MetricsError, PartialResponse, QueryRefused, SourceDenied, SourceUnreachable
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 GOOD = '{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[0,"%s"]}]}%s}'
@@ -78,8 +78,9 @@ def saying(body: str, status: int = 200, **headers: str) -> Handler:
         ('{"status":"error","errorType":"execution","error":"too many samples"}', 422, QueryRefused),
         ('{"status":"error","errorType":"timeout","error":"slow"}', 503, SourceUnreachable),
         ('{"status":"error","errorType":"x","error":"busy"}', 429, SourceUnreachable),
-        ("denied", 401, QueryRefused),
-        ("nothing here", 404, QueryRefused),
+        ("denied", 401, SourceDenied),
+        ('{"status":"error","errorType":"x","error":"no token"}', 403, SourceDenied),
+        ("nothing here", 404, SourceDenied),
         ("bad gateway", 502, SourceUnreachable),
         ("<html>login</html>", 200, SourceUnreachable),
         ("", 302, SourceUnreachable),
@@ -89,8 +90,9 @@ def saying(body: str, status: int = 200, **headers: str) -> Handler:
 )
 async def test_every_answer_but_a_whole_and_good_one_is_an_error_of_its_kind(serve, body, status, error):
     """Kinds by what the reader does: try again, change something, or distrust the counts."""
-    with pytest.raises(error):
+    with pytest.raises(error) as told:
         await asked(serve, saying(body, status, Location="http://127.0.0.1:1/"))
+    assert type(told.value) is error
 
 
 async def test_native_histograms_are_read_beside_values(serve):

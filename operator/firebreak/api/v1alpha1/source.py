@@ -125,7 +125,7 @@ class MetricSourceStatus(ApiModel):
     """What Firebreak has seen of the endpoint."""
 
     conditions: Annotated[tuple[Condition, ...], Field(max_length=8, json_schema_extra=list_map("type"))] = ()
-    """Reachable: whether the last query was answered."""
+    """Reachable: whether queries are answered; one that the source refuses was answered."""
 
 
 _COLUMNS = (

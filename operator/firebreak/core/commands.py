@@ -277,6 +277,7 @@ class BeginValidation:
     """A Job is to prove the fix; app/loop.py makes it."""
 
     job: str
+    revision: str
     reason: Reason
     because: str
 

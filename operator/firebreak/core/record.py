@@ -63,6 +63,7 @@ from firebreak.core.field_writes import undone
 from firebreak.core.paging import PAGE_EVERY, said_before_subjects, said_of
 from firebreak.core.proof import ACTIVE
 from firebreak.core.steps import changes_answers, in_words, is_contained, is_void
+from firebreak.core.validation import JOBS_AN_HOUR
 
 TIMELINE_LIMIT = 200
 _KEPT_HEAD = 50
@@ -197,16 +198,19 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
                 "remediated_revision": command.revision[:63],
                 "remediating_since": now,
                 "remediating_on": command.on,
-                "validation": None,
             }
         case BeginValidation():
-            if status.validation is not None:
+            if status.validation is not None and status.validation.job == command.job:
                 return status
-            changes = {"validation": Validation(job=command.job, since=now)}
+            changes = {
+                "validation": Validation(job=command.job, since=now, revision=command.revision[:63]),
+                "validations_asked": status.validations_asked + 1,
+                "validations_begun": (*status.validations_begun, now)[-JOBS_AN_HOUR:],
+            }
         case SeeValidated():
             if status.validation is None or status.validation.outcome is command.outcome:
                 return status
-            told = {"outcome": command.outcome, "message": command.because}
+            told = {"outcome": command.outcome, "message": command.because, "ended_at": now}
             changes = {"validation": status.validation.model_copy(update=told)}
         case AbandonRemedy():
             if status.remediating_since is None:
@@ -218,7 +222,6 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
                 "remediated_revision": "",
                 "remediating_since": None,
                 "remediating_on": None,
-                "validation": None,
                 "failed_revisions": failed,
             }
             sign = status.remediating_on

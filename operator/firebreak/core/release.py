@@ -231,10 +231,14 @@ def _prove(s: Situation, incident: AIIncident, release: Release, now: datetime) 
             # Users get the probe's answers too: what they are to judge must be what serves.
             if awaited:
                 return awaited
+            # A gauge may come and go: the team's questions are asked once it has been well for as long as the probe waits.
+            steady, is_steady = Move(wake_at=since + release.stable_for), now >= since + release.stable_for
+            if not (is_asked or is_steady) and status.remediating_on is ReleaseWhen.GAUGE_RECOVERED:
+                return steady
             if not is_asked and (awaited := validated(s, incident, release, now)) is not None:
                 return awaited
-            if not is_asked and now < since + release.stable_for:
-                return Move(wake_at=since + release.stable_for)
+            if not (is_asked or is_steady):
+                return steady
             return _give_back(switch, release.ramp[0], "the first share is the probe")
         if switch.given_back_at is None:
             return Move()

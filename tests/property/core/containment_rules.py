@@ -33,6 +33,7 @@ from firebreak.core.commands import (
     AskPeople,
     BeginClosing,
     BeginRemedy,
+    BeginValidation,
     Command,
     Decision,
     Judge,
@@ -100,6 +101,8 @@ def broken_by_turn(setting: Setting, w: World, decision: Decision) -> Iterator[s
                 yield from _giving_back(setting, w, decision.commands, command)
             case BeginClosing(reason=reason):
                 yield from _an_end(setting, w, reason)
+            case BeginValidation():
+                yield from _a_job(setting, w)
             case BeginRemedy(on=ReleaseWhen.NEW_REVISION):
                 if w.rollout != "InForce":
                     yield "a fix that does not serve begins to be proven"
@@ -189,10 +192,36 @@ def _giving_back(setting: Setting, w: World, commands: tuple[Command, ...], comm
     if w.rollout != "InForce" and not _release_is_asked(w) and action.given_back == 0:
         yield "users are sent to a fix that does not serve"
     wants_job = w.status.policy is not None and w.status.policy.release.validation is not None
-    if wants_job and not _release_is_asked(w) and (not w.status.validation or w.status.validation.outcome != "Passed"):
+    if wants_job and not _release_is_asked(w) and not _is_validated(setting, w):
         yield "traffic is given back to a fix that its Job has not passed"
     if action.given_back > 0:
         yield from _unproven(setting, w, f"{command.given_back}% of traffic is given back")
+
+
+def _is_validated(setting: Setting, w: World) -> bool:
+    assert w.status is not None
+    known, current = w.status.validation, revision_of(setting, w).current
+    if known is None or known.outcome != "Passed" or known.ended_at is None or w.status.remediating_since is None:
+        return False
+    is_fresh = w.status.remediating_since - known.ended_at <= timedelta(hours=1)
+    return is_fresh and (
+        current is None or known.revision == current.name or any(a.given_back for a in w.status.actions)
+    )
+
+
+def _a_job(setting: Setting, w: World) -> Iterator[str]:
+    """What has failed is not asked again of the same revision, and nothing is asked all the time."""
+    assert w.status is not None
+    known, current = w.status.validation, revision_of(setting, w).current
+    if known is not None and known.outcome == "Failed" and current is not None and known.revision == current.name:
+        yield "a revision that its Job has failed gets another Job"
+    if known is not None and known.outcome == "Pending" and current is not None and known.revision == current.name:
+        yield "a second Job is run beside the first"
+    if len([at for at in w.status.validations_begun if w.now - at < timedelta(hours=1)]) >= 3:
+        yield "a fourth Job is run within an hour"
+    since = w.status.remediating_since
+    if w.status.remediating_on is ReleaseWhen.GAUGE_RECOVERED and since is not None and w.now - since < TICK:
+        yield "a Job is run as soon as a gauge looks well"
 
 
 def _an_end(setting: Setting, w: World, reason: Reason) -> Iterator[str]:

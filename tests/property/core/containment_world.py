@@ -50,6 +50,7 @@ from firebreak.api.v1alpha1.references import TargetRef
 from firebreak.core import release
 from firebreak.core.commands import (
     AskPeople,
+    BeginValidation,
     Command,
     Decision,
     KeepAsking,
@@ -305,6 +306,8 @@ def with_commands(setting: Setting, w: World, commands: tuple[Command, ...]) -> 
         else:
             status = status or AIIncidentStatus(detected_at=w.now)
             status = recorded(status, command, w.now)
+        if isinstance(command, BeginValidation):
+            w = replace(w, job="Waiting")
     assert status is not None, "an incident is opened before anything else"
     asked, said = status.asked, w.said
     if setting.has_pager and status.pages > said.acknowledged_up_to:
@@ -476,7 +479,7 @@ def _record_key(status: AIIncidentStatus, said: AIIncidentSpec, age: Any) -> obj
         status.failed_revisions,
         status.refuted,
         status.contain_followed,
-        (status.validation.outcome, age(status.validation.since)) if status.validation else None,
+        _validation_key(status, age),
         age(status.remediating_since, PATIENCE),
         age(_last_news(status), PATIENCE),
         status.onset is None or status.onset > T0,
@@ -542,7 +545,22 @@ def _may_be_so_again(status: AIIncidentStatus, said: Asked) -> bool:
 def _subject(status: AIIncidentStatus, said: Asked | Page) -> str:
     """What it is about; the number or the moment in it tells no two worlds apart."""
     unique = (Reason.APPROVAL_REQUIRED, Reason.DRIFTED, Reason.VALIDATION_FAILED, Reason.SERVICE_GONE)
-    return said.subject.partition(".")[0].partition(" since ")[0] if said.reason in unique else said.subject
+    if said.reason not in unique:
+        return said.subject
+    return said.subject.partition(".")[0].partition(" since ")[0].partition("-validate-")[0]
+
+
+def _validation_key(status: AIIncidentStatus, age: Any) -> object:
+    """What is known of the last Job, as far as it may still speak for a fix, and how many may follow."""
+    known = status.validation
+    if known is None:
+        return None
+    ended = None
+    if known.outcome == "Passed" and known.ended_at is not None:
+        since = status.remediating_since
+        ended = age(known.ended_at, 5) if since is None else ("before", min((since - known.ended_at) // TICK, 5))
+    running = age(known.since) if known.outcome == "Pending" else None
+    return known.outcome, known.revision, running, ended, tuple(age(at, 4) for at in status.validations_begun)
 
 
 def _last_news(status: AIIncidentStatus) -> datetime | None:

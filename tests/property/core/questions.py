@@ -82,9 +82,9 @@ def quick_policy(*steps: dict[str, Any], when: str = "NewRevision", **spec: Any)
     return a_policy(*steps, release=release, guardrails={"cooldown": "15m"}, **spec)
 
 
-def validated_policy(*steps: dict[str, Any]) -> ContainmentPolicySpec:
+def validated_policy(*steps: dict[str, Any], when: str = "NewRevision") -> ContainmentPolicySpec:
     """A policy that asks for a Job before anything is given back."""
-    found = quick_policy(*steps)
+    found = quick_policy(*steps, when=when)
     validation = ReleaseValidation(cron_job="golden", timeout=TICK)
     return found.model_copy(update={"release": found.release.model_copy(update={"validation": validation})})
 
@@ -180,6 +180,13 @@ def small_cases() -> dict[str, Case]:
             jobs,
             deployments(V3),
             policy=validated_policy(SMALL),
+            must_end=False,
+        ),
+        "a gauge that comes and goes, and a Job": a_case(
+            evidence("Met", "Confirmed"),
+            _IN_FORCE,
+            jobs,
+            setting=replace(gauge, policy=validated_policy(SMALL, when="GaugeRecovered")),
             must_end=False,
         ),
         "what was in force is changed, and put back": a_case(

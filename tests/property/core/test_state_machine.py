@@ -125,7 +125,15 @@ def without_asking(setting: Setting, w: World) -> Decision:
     return decided(setting, replace(w, status=w.status.model_copy(update={"policy": policy})))
 
 
+def forgiving(setting: Setting, w: World) -> Decision:
+    """What came of a Job is forgotten with the try that called for it."""
+    if w.status is None or w.status.validation is None or w.status.validation.outcome == "Pending":
+        return decided(setting, w)
+    return decided(setting, replace(w, status=w.status.model_copy(update={"validation": None})))
+
+
 WRONG = {
+    "forgiving": (forgiving, "a gauge that comes and goes, and a Job", "its Job has failed gets another"),
     "without looking": (without_looking, "what was in force is changed, and put back", "counts as in force"),
     "without asking": (without_asking, "a fix that a Job is to prove", "its Job has not passed"),
     "on a guess": (on_a_guess, "a rollback, and a fix for it", "is taken on"),

@@ -10,9 +10,12 @@ from tests.builders import (
     TO_SMALL,
     V3,
     a_cluster,
+    a_gauge,
     a_policy,
     a_recovery,
+    a_service,
     a_snapshot,
+    a_verdict,
     at,
     contained_by_rollback,
     contained_by_switch,
@@ -26,7 +29,7 @@ from tests.builders import (
 
 from firebreak.adapters.kube.validations import NOT_MADE, job_from, outcome_of
 from firebreak.api.v1alpha1.incident import ValidationOutcome
-from firebreak.core.commands import Reason, Retarget
+from firebreak.core.commands import BeginValidation, Reason, Retarget
 from firebreak.core.decide import decide
 from firebreak.core.observations import Failed, InForce, Waiting
 from firebreak.core.situation import Situation
@@ -50,7 +53,7 @@ def test_a_job_is_called_for_before_the_first_share() -> None:
     """Its name is recorded before it is made, and is the same however often it is decided."""
     validation = status_of(_a_fix_after_a_switch()).validation
     assert validation is not None
-    assert validation.job == f"summarizer-1-validate-{int(at(minutes=10).timestamp())}"
+    assert validation.job == f"summarizer-1-validate-{int(at(minutes=10).timestamp())}-1"
     assert validation.outcome is ValidationOutcome.PENDING
 
 
@@ -79,7 +82,8 @@ def test_one_that_fails_or_does_not_end_holds_the_release_and_asks(seen: Any, mi
     validation = status_of(s).validation
     assert validation is not None
     assert validation.outcome is ValidationOutcome.PENDING
-    assert validation.job.endswith(str(int(at(minutes=501).timestamp())))
+    assert validation.job.endswith(f"{int(at(minutes=501).timestamp())}-2")
+    assert validation.revision == "v5"
 
 
 def test_a_person_s_word_needs_no_job() -> None:
@@ -102,6 +106,112 @@ def test_without_a_switch_the_incident_does_not_end_before_it_has_passed() -> No
     closing = status_of(s).closing
     assert closing is not None
     assert closing.reason == Reason.FIX_PROVEN
+
+
+def _a_gauge_that_is_well(since: float = 60, **rest: Any) -> Situation:
+    """All traffic is on the fallback because of an index that was stale; the gauge is met again."""
+    release = _RELEASE | {"when": "GaugeRecovered"}
+    service = a_service(a_gauge("freshness"))
+    s = contained_by_switch(service=service, policy=a_policy(TO_SMALL, release=release), **rest)
+    return settled(now_saying(s, met("freshness", at=at(minutes=since))), at(minutes=since))
+
+
+def _flapped(s: Situation, bad: float, well: float) -> Situation:
+    """The gauge is beyond its limit once more, and well again."""
+    s = settled(now_saying(s, a_verdict("freshness", at=at(minutes=bad))), at(minutes=bad))
+    assert status_of(s).remediating_since is None
+    return settled(now_saying(s, met("freshness", at=at(minutes=well))), at(minutes=well))
+
+
+def _jobs(s: Situation) -> int:
+    return status_of(s).validations_asked
+
+
+def test_a_gauge_must_be_well_for_a_while_before_a_job_is_run() -> None:
+    """One that comes and goes runs none."""
+    s = _a_gauge_that_is_well()
+    for minutes in range(61, 100, 4):
+        s = _flapped(s, minutes, minutes + 2)
+    assert _jobs(s) == 0
+    assert decide(s, at(minutes=100)).wake_at == at(minutes=109), "stableFor after the last time it got well"
+    s = settled(s, at(minutes=109))
+    assert _jobs(s) == 1
+    assert status_of(s).validation is not None
+
+
+def test_a_job_that_failed_is_not_forgotten_with_the_gauge() -> None:
+    """The revision that serves has failed: nothing is given back to it, however often the gauge comes and goes."""
+    s = settled(
+        replace(settled(_a_gauge_that_is_well(), at(minutes=70)), validation=Failed(because="3 of 40")), at(minutes=71)
+    )
+    s = _flapped(s, 72, 73)
+    assert _shares(s, 300) == []
+    s = settled(s, at(minutes=300))
+    assert _jobs(s) == 1
+    page = status_of(s).page
+    assert page is not None
+    assert page.reason == Reason.VALIDATION_FAILED
+    another = a_snapshot("v5", seen=at(minutes=290))
+    fixed = settled(replace(s, revision=revisions(another, since=at(minutes=290)), validation=None), at(minutes=301))
+    assert _jobs(fixed) == 2
+    by_word = settled(said(s, release=True), at(minutes=302))
+    assert status_of(by_word).actions[0].given_back == 10
+
+
+def test_a_job_that_passed_speaks_for_its_revision_for_an_hour() -> None:
+    """A try that begins within it needs no other; one that begins later, or of another revision, does."""
+    s = settled(
+        replace(settled(_a_gauge_that_is_well(), at(minutes=70)), validation=InForce(because="ok")), at(minutes=75)
+    )
+    assert status_of(_flapped(s, 76, 135)).remediating_since == at(minutes=135)
+    assert _shares(_flapped(s, 76, 135), 146) == [10]
+    assert _shares(_flapped(s, 76, 136), 147) == []
+    assert _jobs(settled(_flapped(s, 76, 136), at(minutes=147))) == 2
+    other = replace(_flapped(s, 76, 77), revision=revisions(a_snapshot("v5", seen=at(minutes=76))))
+    assert _shares(other, 88) == []
+
+
+def test_a_job_under_way_is_awaited_over_a_flap() -> None:
+    """No second one runs beside it, and what comes of it is seen although nothing calls for it just then."""
+    s = replace(settled(_a_gauge_that_is_well(), at(minutes=70)), validation=Waiting(because="Job runs"))
+    s = settled(now_saying(s, a_verdict("freshness", at=at(minutes=71))), at(minutes=71))
+    s = settled(replace(s, validation=Failed(because="3 of 40")), at(minutes=72))
+    validation = status_of(s).validation
+    assert validation is not None
+    assert (validation.outcome, validation.ended_at) == (ValidationOutcome.FAILED, at(minutes=72))
+    s = settled(now_saying(s, met("freshness", at=at(minutes=73))), at(minutes=73))
+    assert _shares(s, 90) == []
+    assert _jobs(settled(s, at(minutes=90))) == 1
+
+
+def test_no_more_than_three_jobs_are_run_within_an_hour() -> None:
+    """One revision after the other is deployed: the fourth waits, and the incident says until when."""
+    s = _a_fix_after_a_switch()
+    for i, minutes in enumerate((20, 30, 40), start=1):
+        s = replace(s, revision=revisions(a_snapshot(f"w{i}", seen=at(minutes=minutes))), validation=None)
+        s = settled(s, at(minutes=minutes))
+    assert _jobs(s) == 3
+    validation, held = status_of(s).validation, status_of(s).held
+    assert validation is not None
+    assert validation.revision == "w2"
+    assert held is not None
+    assert "held until 04:10:00Z: 3 were run within the last hour" in held.message
+    assert status_of(s).page is None
+    assert decide(s, at(minutes=41)).wake_at == at(minutes=50), "the Job of w2 is due first"
+    s = settled(s, at(minutes=70))
+    assert _jobs(s) == 4
+    assert status_of(s).held is None
+
+
+def test_the_name_of_a_job_fits_a_label_and_is_never_used_twice() -> None:
+    """However long the incident's name is; a Job's pods carry its name as a label."""
+    s = _a_gauge_that_is_well()
+    assert s.incident is not None
+    metadata = s.incident.metadata.model_copy(update={"name": "s" * 60 + "-1"})
+    long = replace(s, incident=s.incident.model_copy(update={"metadata": metadata}))
+    (begun,) = decide(long, at(minutes=70)).commands
+    assert isinstance(begun, BeginValidation)
+    assert len(begun.job) <= 61
 
 
 def _cron_job() -> dict[str, Any]:

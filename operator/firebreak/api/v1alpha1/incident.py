@@ -284,8 +284,12 @@ class Validation(ApiModel):
     """Its name; recorded before it is made."""
     since: Time
     """When it was called for."""
+    revision: RevisionId = ""
+    """The revision that it is about; empty where the service declares none."""
     outcome: ValidationOutcome = ValidationOutcome.PENDING
-    """What came of it."""
+    """What came of it. Failed holds for the revision; Passed for the revision, and an hour."""
+    ended_at: Time | None = None
+    """When that was seen."""
     message: Text = ""
     """In words."""
 
@@ -447,7 +451,11 @@ class AIIncidentStatus(ApiModel):
     remediating_on: ReleaseWhen | None = None
     """What called for it: NewRevision, GaugeRecovered or Person (spec.release)."""
     validation: Validation | None = None
-    """The Job that is to prove the fix, where the policy asks for one."""
+    """The last Job that was to prove a fix, where the policy asks for one; it outlives a try to give back."""
+    validations_asked: int = 0
+    """How often a Job was called for: numbers the Jobs."""
+    validations_begun: Annotated[tuple[Time, ...], Field(max_length=3)] = ()
+    """When the last of them were called for: no more than three an hour."""
     refuted: Annotated[tuple[ReleaseWhen, ...], Field(max_length=3)] = ()
     """What called for giving back while it was bad still; each counts again only when it was gone in between."""
     contain_followed: bool = False

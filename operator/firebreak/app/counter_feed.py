@@ -6,7 +6,7 @@ rebuilt equals what was folded step by step, to the bit, for samples that had ar
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +28,7 @@ from firebreak.core.objectives import (
     NativeRatio,
     ObjectiveSpec,
     Ratio,
+    ServiceKey,
     SourceKey,
     Watched,
 )
@@ -79,6 +80,14 @@ def subject_of(spec: Watched) -> Subject:
             return Subject(spec.service.namespace, spec.matchers)
 
 
+def _service_of(spec: Watched) -> ServiceKey:
+    match spec:
+        case ObjectiveSpec() | JudgeErrorsSpec():
+            return spec.key.service_key
+        case ExposureSpec():
+            return spec.service
+
+
 def _counting(key: FeedKey, subjects: Iterable[Subject] = ()) -> Counting:
     return Counting(key.labels, subjects, paired=key.paired, native=key.native, kept=key.kept)
 
@@ -97,6 +106,7 @@ class CounterFeed:
         self._rows: dict[ObjectiveSpec, int] = {}
         self._known: set[Watched] = set()
         self._rebuilt: Rebuild | None = None
+        self._apart: Mapping[Subject, frozenset[str]] = {}
         self._holds_gone = False
         self.lacks_some = False
         """Is there something wanted that has to be rebuilt?"""
@@ -113,9 +123,17 @@ class CounterFeed:
     def counting(self) -> Counting:
         return self._state.counting
 
-    def want(self, specs: Iterable[Watched]) -> None:
-        """From now on serve exactly these."""
+    def want(self, specs: Iterable[Watched], apart: Mapping[ServiceKey, frozenset[str]] | None = None) -> None:
+        """From now on serve exactly these, and count the services' revisions in `apart` under their own names."""
         self._wanted = {spec: subject_of(spec) for spec in specs}
+        named: dict[Subject, frozenset[str]] = {}
+        apart = apart or {}
+        for spec, subject in self._wanted.items() if apart else ():
+            named[subject] = named.get(subject, frozenset()) | apart.get(_service_of(spec), frozenset())
+        if named != self._apart:
+            self._apart = named
+            # What is rebuilt apart is advanced elsewhere meanwhile: it learns of them when it is taken in.
+            self.counting.keep_apart(named)
         self._compare()
 
     def _compare(self) -> None:
@@ -188,6 +206,7 @@ class CounterFeed:
         new = [spec for spec in self._wanted if spec not in self._known]
         subjects = list(dict.fromkeys(self._wanted[spec] for spec in new))
         folded = Folded(_counting(self.key, subjects))
+        folded.counting.keep_apart(self._apart)
         folded.specs = [s for s in new if isinstance(s, ObjectiveSpec) and isinstance(s.rule, Sequential)]
         folded.folds = SequentialFolds([s.rule for s in folded.specs if isinstance(s.rule, Sequential)])
         folded.index_rows(subject_of)
@@ -205,7 +224,9 @@ class CounterFeed:
             if rebuilt.next != last + 1:
                 return False
         self._rebuilt = None
+        self._state.counting.keep_apart(self._apart)
         self._state.counting.absorb(rebuilt.folded.counting)
+        self._state.counting.keep_apart(self._apart)
         self._state.join(rebuilt.folded.folds)
         self._state.specs += rebuilt.folded.specs
         self._known |= rebuilt.specs

@@ -83,7 +83,7 @@ class Evaluation:
         if not self._followed:
             return  # every source would be told as missing
         watched = self._objectives.watched()
-        changed = await self._sampler.sample(watched, self._clock.now(), reads)
+        changed = await self._sampler.sample(watched, self._clock.now(), reads, self._objectives.apart())
         try:
             # Before anybody acts on what was read: is it one of many?
             self._follow_breaker(changed)

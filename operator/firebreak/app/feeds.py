@@ -6,7 +6,7 @@ holds up no other, and a feed that takes in something new goes on with what it k
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple
@@ -59,6 +59,7 @@ class Feeds:
         self.objectives: dict[ObjectiveKey, ObjectiveSpec] = {}
         self.exposures: dict[ServiceKey, ExposureSpec] = {}
         self.judge_errors: dict[ObjectiveKey, JudgeErrorsSpec] = {}
+        self._apart: Mapping[ServiceKey, frozenset[str]] = {}
         self._counters: dict[FeedKey, CounterFeed] = {}
         self._gauges: dict[ObjectiveKey, GaugeFeed] = {}
         self._refused: dict[ObjectiveKey, str] = {}
@@ -129,8 +130,9 @@ class Feeds:
         self._errors[read] = error
         return True
 
-    def want(self, watched: Iterable[Watched]) -> None:
-        """From now on serve exactly these."""
+    def want(self, watched: Iterable[Watched], apart: Mapping[ServiceKey, frozenset[str]] | None = None) -> None:
+        """From now on serve exactly these; `apart` are revisions that are asked for by name, whose counts are kept."""
+        apart = apart or {}
         objectives, exposures, judge_errors = {}, {}, {}
         by_feed: dict[FeedKey, list[Watched]] = {}
         for spec in watched:
@@ -141,8 +143,10 @@ class Feeds:
                     exposures[spec.service] = spec
                 case JudgeErrorsSpec():
                     judge_errors[spec.key] = spec
-        if (objectives, exposures, judge_errors) == (self.objectives, self.exposures, self.judge_errors):
+        before = (self.objectives, self.exposures, self.judge_errors, self._apart)
+        if (objectives, exposures, judge_errors, apart) == before:
             return
+        self._apart = apart
         self.objectives, self.exposures, self.judge_errors = objectives, exposures, judge_errors
         gauges: dict[ObjectiveKey, GaugeFeed] = {}
         self._refused = {}
@@ -154,7 +158,7 @@ class Feeds:
             elif isinstance(spec, ObjectiveSpec):
                 self._want_gauge(spec, gauges)
         for key, specs in by_feed.items():
-            self._counters.setdefault(key, CounterFeed(key)).want(specs)
+            self._counters.setdefault(key, CounterFeed(key)).want(specs, apart)
         self._counters = {key: feed for key, feed in self._counters.items() if key in by_feed}
         self._gauges = gauges
         self._share_gauges()

@@ -67,6 +67,14 @@ class Objectives:
         self._compiled = compiled
         return found
 
+    def apart(self) -> Mapping[ServiceKey, frozenset[str]]:
+        """The revisions of each service that are asked for by name: what serves, and what a rollback would return to."""
+        named = {
+            ServiceKey(s.metadata.namespace, s.metadata.name): (s.status.revision.current, s.status.revision.known_good)
+            for s in self._catalog.all(AIService)
+        }
+        return {key: frozenset(filter(None, names)) for key, names in named.items() if any(names)}
+
     def problems(self, key: ServiceKey) -> tuple[Problem, ...]:
         """Why some of a service's objectives cannot be measured as declared."""
         known = self._compiled.get(key)

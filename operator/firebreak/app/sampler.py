@@ -76,14 +76,19 @@ class Sampler:
         self._covered: dict[ObjectiveKey, tuple[object, Coverage | None]] = {}
 
     async def sample(
-        self, watched: Collection[Watched], now: datetime, reads: Reads[ReadId] | None = None
+        self,
+        watched: Collection[Watched],
+        now: datetime,
+        reads: Reads[ReadId] | None = None,
+        apart: Mapping[ServiceKey, frozenset[str]] | None = None,
     ) -> set[ServiceKey]:
         """Read every step that is due; the services of which a verdict has changed in kind.
 
         Changed in kind: another finding, reason or tier than at the last call. Numbers alone do not count.
         With `reads`, a slow source's steps are read on beside it, and seen by a later call.
+        `apart` names revisions whose counts are kept apart, however many others the metrics name.
         """
-        self._feeds.want(watched)
+        self._feeds.want(watched, apart)
         self._covered = {key: known for key, known in self._covered.items() if key in self._feeds.objectives}
         read = await self._feeds.read(now, reads)
         slow = {one.feed for one in reads.under_way if not one.apart} if reads is not None else set()
@@ -411,8 +416,9 @@ class Sampler:
             ),
             (
                 sanity.too_many_revisions,
-                f"over {MAX_REVISIONS} values of the revision label: what the others count is not held for or against "
-                "any revision; have the label name versions, not builds of one or instances",
+                f"over {MAX_REVISIONS} values of the revision label: what the others count, but for the revision that "
+                "serves and the known-good one, is not held for or against any; have the label name versions, not "
+                "builds of one or instances",
             ),
             (sanity.unpaired, "some series have no bucket that ends at the limit: what they count is left out"),
         )

@@ -27,7 +27,7 @@ JUDGE_LABEL = "judge"  # who gave the verdicts, docs/metrics-contract.md
 MAX_JUDGES = 16  # per service
 # Per service: neither segments, which are for scope, nor a label that names no version may cost the fleet its memory.
 MAX_GROUPS = 256
-MAX_REVISIONS = 128  # within what is kept: a deployment every twelve minutes
+MAX_REVISIONS = 128  # within what is kept: a deployment every twelve minutes; beside those that are asked for by name
 _NEVER = np.iinfo(np.int64).min
 OVERFLOW = "other"  # the value of every segment label beyond that
 
@@ -125,6 +125,7 @@ class Counting:
         self._judges: list[dict[str, int]] = []
         self._nearest: dict[int, Nearest] = {}
         self._revisions_of: list[set[str]] = []
+        self._apart: dict[Subject, frozenset[str]] = {}
         self._lumped: dict[_Mark, set[int]] = {_Mark.TOO_MANY_GROUPS: set(), _Mark.TOO_MANY_REVISIONS: set()}
         self._group_subject = np.zeros(0, dtype=np.intp)
         self._carry = np.zeros(0)
@@ -285,25 +286,27 @@ class Counting:
         values = dict(labels)
         admitted = []
         for subject in self._subjects_of(values):
-            declared = self.subjects[subject]
             identity = (subject, tuple((n, v) for n, v in labels if n not in REPLICA_LABELS))
             series = side.identity.get(identity)
             if series is None:
-                revision = values.get(self._names.revision, "") if self._names.revision else ""
-                segments = tuple(values.get(name, "") for name in declared.segments)
                 series = side.identity[identity] = len(side.group)
-                side.group.append(self._group(Group(subject, revision, segments)))
+                side.group.append(self._group(self._group_of(subject, values)))
                 judge = values.get(JUDGE_LABEL, "")
                 if judge and len(self._judges[subject]) < MAX_JUDGES:
                     self._judges[subject].setdefault(judge, step)
             admitted.append(series)
         return tuple(admitted)
 
+    def _group_of(self, subject: int, values: Mapping[str, str]) -> Group:
+        """By what a series of these labels is to be counted, if there is room."""
+        revision = values.get(self._names.revision, "") if self._names.revision else ""
+        return Group(subject, revision, tuple(values.get(name, "") for name in self.subjects[subject].segments))
+
     def _group(self, group: Group, lumped: frozenset[_Mark] = frozenset()) -> int:
         """The row of a group, or of what it is lumped together with where there are too many."""
         revisions = self._revisions_of[group.subject]
         if group.revision is not None and group.revision not in revisions:
-            if len(revisions) < MAX_REVISIONS:
+            if len(revisions) < MAX_REVISIONS or group.revision in self._apart.get(self.subjects[group.subject], ()):
                 revisions.add(group.revision)
             else:
                 # Under a name of its own it could be taken for a revision; and it must not pass for "carries none".
@@ -320,6 +323,22 @@ class Counting:
         for mark in lumped:
             self._lumped[mark].add(index)
         return index
+
+    def keep_apart(self, apart: Mapping[Subject, frozenset[str]]) -> None:
+        """Count these revisions under their own names, however many others there are; what was lumped stays so.
+
+        Few of each subject: those that somebody will ask about by name.
+        """
+        self._apart = dict(apart)
+        lumped = {self.groups[g].subject for g in self._lumped[_Mark.TOO_MANY_REVISIONS]}
+        for side in (self._bad, self._total) if lumped else ():
+            for (subject, labels), series in side.identity.items():
+                if subject in lumped and self.groups[side.group[series]].revision is None:
+                    group = self._group_of(subject, dict(labels))
+                    if group.revision in self._apart.get(self.subjects[subject], ()):
+                        side.group[series] = self._group(group)
+            self._index(side)
+        self.history.grow(len(self.groups))
 
     def _add(self, subject: Subject) -> int:
         index = len(self.subjects)
@@ -381,6 +400,7 @@ class Counting:
     def without(self, subjects: Iterable[Subject] = ()) -> "Counting":
         """The same without some subjects, and without what is forgotten."""
         kept = Counting(self._names, paired=self._paired, native=self._native, kept=self._kept)
+        kept._apart = self._apart
         gone = set(subjects)
         kept.absorb(self, [subject for subject in self.subjects if subject not in gone])
         return kept

@@ -122,6 +122,25 @@ def test_a_revision_label_without_bounds_costs_no_memory_and_blames_nobody(subje
     assert set(of_each[MAX_REVISIONS:]) == {0.0}
 
 
+def test_a_revision_that_is_asked_for_by_name_has_a_row_of_its_own():
+    """However many came before it; from the moment at which it is named, if it was lumped until then."""
+    counting = Counting(Labels(), [SUMMARIZER])
+    rows = [{"revision": f"r{i}", "feature": f"f{i % 3}"} for i in range(MAX_REVISIONS + 9)]
+    first, last = rows[MAX_REVISIONS], rows[-1]
+    counting.keep_apart({SUMMARIZER: frozenset({first["revision"]})})
+    vectors = [vector(*((n * 10, row) for row in rows)) for n in range(4)]
+    counted(counting, (vectors[0], vectors[0]), (vectors[1], vectors[1]))
+    counting.keep_apart({SUMMARIZER: frozenset({first["revision"], last["revision"]})})
+    for kept in (counting, counting.without()):
+        kept.advance(3, vectors[2], vectors[2])
+        judged = [kept.history.window(kept.rows(0, row["revision"]), 2, 3)[1].tolist() for row in (first, last)]
+        assert judged == [[10.0, 10.0], [0.0, 10.0]]
+        bad = kept.history.window(kept.rows(0, last["revision"]), 2, 3)[0].tolist()
+        assert bad == [0.0, 10.0]
+        assert kept.history.window(kept.rows(0), 2, 3)[1].tolist() == [10.0 * len(rows)] * 2
+        assert kept.sanity(0).too_many_revisions == 0
+
+
 def test_what_was_lumped_stays_nobodys_when_the_rest_is_forgotten():
     """Else what is left would be taken for a service whose metrics carry no revisions, and count for each of them."""
     counting = Counting(Labels(), [SUMMARIZER])

@@ -117,3 +117,16 @@ async def test_a_revision_that_is_not_kept_apart_is_neither_blamed_nor_cleared()
     assert sampler.recovery(key, since, lumped, 0.5, END).finding is RecoveryFinding.INCONCLUSIVE
     (told,) = sampler.oddities(key)
     assert f"over {MAX_REVISIONS} values of the revision label" in told
+
+    # Named as the one that serves, or that is known to be good, it is kept apart, and after a restart from the beginning.
+    named = {key.service_key: frozenset({lumped})}
+    restarted = Sampler(lambda _: store)
+    for each, judged in ((sampler, 10.0), (restarted, 210.0)):
+        for step in (0, 1):
+            store.write(
+                "judged_total",
+                {"namespace": "docs", "service": "summarizer", "revision": lumped},
+                {FIRST + 41: 410.0},
+            )
+            await each.sample([a_ratio()], END + step * GRID.step, apart=named)
+        assert each.health(key, since, lumped, END + GRID.step).judged == judged

@@ -23,6 +23,7 @@ from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 
 from firebreak.core.ports_metrics import (
+    AnswerTooLarge,
     Buckets,
     Labels,
     Matrix,
@@ -322,8 +323,8 @@ async def _limited(response: aiohttp.ClientResponse, what: str) -> bytes:
         chunks.append(chunk)
         size += len(chunk)
         if size > MAX_ANSWER_BYTES:
-            raise QueryRefused(
-                f"{what} is larger than {MAX_ANSWER_BYTES // 2**20} MiB and is not read, for no service that uses it: "
+            raise AnswerTooLarge(
+                f"{what} is larger than {MAX_ANSWER_BYTES // 2**20} MiB and is not read: "
                 "narrow the selector by a matcher, or drop the label that has so many values from the metric"
             )
     return b"".join(chunks)

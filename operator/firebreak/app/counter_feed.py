@@ -14,6 +14,7 @@ import numpy as np
 from firebreak.app.folded import Folded, Rebuild
 from firebreak.app.grid import Grid
 from firebreak.app.replay import Replay
+from firebreak.app.shards import Shards
 from firebreak.core.counters import FORGET_STEPS
 from firebreak.core.counting import Counting, Subject
 from firebreak.core.detectors.rules import Sequential
@@ -33,13 +34,12 @@ from firebreak.core.objectives import (
     Watched,
 )
 from firebreak.core.ports_metrics import MetricsError, MetricsPort, Vector
-from firebreak.core.promql import SelectorRefused, confined
+from firebreak.core.promql import SelectorRefused
 
 # A fold that begins at an epoch depends on counts from before it: nbar looks back 60 steps, to counts that are whole
 # only once every series that is still remembered has been seen (90 steps), and needs 60 steps to know that judging
 # did not begin just now. Two more for the excess of bad that is held over.
 LEAD_STEPS = FORGET_STEPS + 1 + 2 * TRAILING + 2
-CONFINED_NAMESPACES = 50  # up to so many, a query names the namespaces; rows are filtered in any case
 AT_ONCE_STEPS = 30  # so many steps may what is in service wait for what is taken in
 
 
@@ -105,6 +105,8 @@ class CounterFeed:
         self._state = Folded(_counting(key))
         self._rows: dict[ObjectiveSpec, int] = {}
         self._known: set[Watched] = set()
+        self._shards = Shards(key.labels.namespace)
+        self._selectors = [key.bad] if key.total is None else [key.bad, key.total]
         self._rebuilt: Rebuild | None = None
         self._apart: Mapping[Subject, frozenset[str]] = {}
         self._holds_gone = False
@@ -147,6 +149,10 @@ class CounterFeed:
 
     def evidence(self, spec: ObjectiveSpec) -> float:
         return float(self._state.evidence()[self._rows[spec]])
+
+    def refused(self, spec: Watched) -> MetricsError | None:
+        """Why nothing is read of it, while others are."""
+        return self._shards.refused(self._wanted[spec].namespace) if spec in self._wanted else None
 
     async def bring_up_to(self, due: int, port: MetricsPort) -> bool:
         """Read every step up to `due`, of all that is wanted; True if there was anything to do. Raises MetricsError."""
@@ -195,7 +201,8 @@ class CounterFeed:
 
     async def _read_apart(self, rebuilt: Rebuild, upto: int, port: MetricsPort) -> None:
         try:
-            await rebuilt.bring_up_to(upto, port, self._queries(rebuilt.folded.counting.subjects))
+            among = self._sharded(port, rebuilt.folded.counting.subjects)
+            await rebuilt.bring_up_to(upto, among, self._selectors)
         except (MetricsError, SelectorRefused):
             raise
         except Exception:
@@ -235,12 +242,14 @@ class CounterFeed:
         return True
 
     async def _read_on(self, last: int, due: int, port: MetricsPort) -> None:
-        queries = self._queries(self.counting.subjects)
+        among, selectors = self._sharded(port, self.counting.subjects), self._selectors
         if due - last == 1:
-            self._state.advance(due, *await self._instant(due, port, queries))
+            self._state.advance(due, *await self._instant(due, among, selectors))
         else:
             state = self._state
-            await Replay(self.key.grid, last + 1, state.advance, afresh=False, in_service=True).read(port, queries, due)
+            await Replay(self.key.grid, last + 1, state.advance, afresh=False, in_service=True).read(
+                among, selectors, due
+            )
         if due // EPOCH_STEPS != last // EPOCH_STEPS:
             self._keep(lambda subject: True)  # once an epoch, drop what is forgotten
 
@@ -248,17 +257,13 @@ class CounterFeed:
         self._state, self._rows, self._known = Folded(_counting(self.key)), {}, set()
         self._compare()
 
+    def _sharded(self, port: MetricsPort, subjects: Iterable[Subject]) -> MetricsPort:
+        return self._shards.of(port, (subject.namespace for subject in subjects))
+
     async def _instant(self, step: int, port: MetricsPort, queries: Sequence[str]) -> tuple[Vector, Vector | None]:
         at = self.key.grid.end(step)
         vectors = await asyncio.gather(*(port.instant(query, at) for query in queries))
         return vectors[0], vectors[1] if len(vectors) > 1 else None
-
-    def _queries(self, subjects: Iterable[Subject]) -> list[str]:
-        namespaces = sorted({subject.namespace for subject in subjects})
-        selectors = [self.key.bad] if self.key.total is None else [self.key.bad, self.key.total]
-        if len(namespaces) > CONFINED_NAMESPACES:
-            return selectors
-        return [confined(selector, self.key.labels.namespace, namespaces) for selector in selectors]
 
     def _keep(self, is_kept: Callable[[Subject], bool]) -> None:
         counting = self.counting

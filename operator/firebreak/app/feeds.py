@@ -203,6 +203,8 @@ class Feeds:
         error = self._errors.get(ReadId(key or spec.key))
         last = None
         if isinstance(feed, CounterFeed):
+            if (refused := feed.refused(spec)) is not None:
+                return error_verdict(spec, _reason_of(refused), str(refused), now)
             if feed.knows(spec):
                 last = feed.counting.last_step
             else:

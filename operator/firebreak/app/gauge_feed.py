@@ -15,7 +15,7 @@ from firebreak.app.grid import Grid
 from firebreak.core.detectors.rules import Threshold
 from firebreak.core.history import HISTORY_STEPS
 from firebreak.core.objectives import Gauge, ObjectiveSpec, SourceKey
-from firebreak.core.ports_metrics import MetricsPort, QueryRefused, Vector
+from firebreak.core.ports_metrics import AnswerTooLarge, MetricsPort, QueryRefused, Vector
 from firebreak.core.promql import SelectorRefused, confined
 
 Floats = NDArray[np.float64]
@@ -60,12 +60,21 @@ class GaugeFeed:
         if first > due:
             return False
         if first == due:
-            self._take(due, await port.instant(self._instant, self.grid.end(due)))
+            self._take(due, await self._asked(due, port))
             return True
         matrix = await port.range(self.query, self.grid.end(first), self.grid.end(due), self.grid.step)
         for step in range(first, due + 1):
             self._take(step, matrix.at(step - first))
         return True
+
+    async def _asked(self, due: int, port: MetricsPort) -> Vector:
+        try:
+            return await port.instant(self._instant, self.grid.end(due))
+        except AnswerTooLarge:
+            if self._instant == self.query:
+                raise
+            self._instant = self.query  # too much for all at once, which says nothing of one namespace
+            return await port.instant(self.query, self.grid.end(due))
 
     def values(self, first: int, last: int) -> tuple[Floats, datetime]:
         """At each step of the part of the span that is kept, and when the last of them ended."""

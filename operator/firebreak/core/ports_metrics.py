@@ -92,6 +92,10 @@ class SourceDenied(QueryRefused):
     """Nobody answers queries there, or not to us: the source's credentials or its URL must change, whatever is asked."""
 
 
+class AnswerTooLarge(QueryRefused):
+    """The answer is larger than is read; fewer series or moments may be had."""
+
+
 class PartialResponse(MetricsError):
     """The store says that its answer may lack series; counts from it would lie."""
 

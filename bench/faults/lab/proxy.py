@@ -124,9 +124,7 @@ class Proxy:
             _abort(stream.connection)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        asked = Asked(
-            method=request.method, path=request.path, query=dict(request.query), body=await request.read()
-        )
+        asked = Asked(method=request.method, path=request.path, query=dict(request.query), body=await request.read())
         fault = self._decide(asked)
         if fault.delay:
             await asyncio.sleep(fault.delay)

@@ -65,8 +65,11 @@ lab-build: $(READY) ## Build the lab's programs once, into a per-user cache
 bench-detect: $(READY) ## Measure the detectors by simulation and write the tables of docs/detection.md
 	$(BIN)/python -m bench.detect
 
-bench-faults: $(READY) ## Kill, cut off, refuse and delay the operator at every write, in virtual time (ARGS="--story RollBack": a part)
-	$(BIN)/python -m bench.faults $(ARGS)
+bench-faults: $(READY) $(if $(filter no,$(LAB)),,lab-build) ## Kill, cut off, refuse and delay the operator at every write, in virtual time (ARGS="--story RollBack": a part), then on the lab (LABARGS likewise; LAB=no, SIMULATION=no: without)
+	@status=0; \
+	$(if $(filter no,$(SIMULATION)),,$(BIN)/python -m bench.faults $(ARGS) || status=1;) \
+	$(if $(filter no,$(LAB)),,$(BIN)/python -m bench.faults.lab $(LABARGS) || status=1;) \
+	exit $$status
 
 lock: $(READY) ## Write requirements.lock from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --all-extras --generate-hashes --universal --python-version 3.11 -o requirements.lock --upgrade

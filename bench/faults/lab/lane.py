@@ -6,14 +6,16 @@ Everything is real but the doors: the processes, the control plane, the workload
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from bench.faults.check import Doc, Ending
+from bench.faults.api import Doc
+from bench.faults.check import Ending
 from bench.faults.lab.mishaps import LEASE_SECONDS, Mishap, Neighbour
 from bench.faults.lab.neighbours import beside
 from bench.faults.lab.process import OperatorProcess
 from bench.faults.lab.proxy import Proxy
-from bench.faults.lab.stories import Revision, Story, declared, deployed, good_prompt, index, named, revisions
+from bench.faults.lab.stories import FIRST, Revision, Story, declared, deployed, index, named, revisions
 from bench.faults.lab.traffic import Behind, Traffic, place_of
 from bench.faults.lab.witness import SPOTS
 from bench.faults.lab.world import World
@@ -48,7 +50,7 @@ class Lane:
         self._traffic = Traffic(name, restart_etcd=world.restart_etcd)
         self._processes: list[OperatorProcess] = []
         self._number = 0
-        self._good = Revision(name="good", image="shop:one", prompt=good_prompt(0))
+        self._good = FIRST
         self._stack = contextlib.AsyncExitStack()
 
     @contextlib.contextmanager
@@ -87,8 +89,8 @@ class Lane:
             process = OperatorProcess(
                 f"{self.name}-{number}",
                 door=door,
-                environ=world.environ
-                | {
+                environ={
+                    **world.environ,
                     "FIREBREAK_LEASE_NAME": self.name,
                     "FIREBREAK_LEASE_DURATION_SECONDS": f"{LEASE_SECONDS:g}",
                     "FIREBREAK_LEASE_RENEW_DEADLINE_SECONDS": f"{LEASE_SECONDS - 1:g}",
@@ -138,7 +140,7 @@ class Lane:
         failed = [len(p.failures()) for p in self._processes]
         began = time.monotonic()
         self._traffic.begin(boundary, mishap)
-        is_over, why = True, ()
+        is_over, why = True, ""
         with beside(neighbour, self._place, self._good) as git:
             try:
                 self._deploy(bad, git)
@@ -146,10 +148,10 @@ class Lane:
                 self._deploy(fix, git)
                 self._until_settled()
             except NotSo as not_so:
-                is_over, why = False, (str(not_so).splitlines()[0],)
+                is_over, why = False, str(not_so).splitlines()[0]
         ending = self._ending(bad, fix, is_over, time.monotonic() - began, failed, why)
         told = [f"{p.name}: {line}" for p, n in zip(self._processes, said, strict=True) for line in p.told()[n:]]
-        self._good = Revision(name="good", image=fix.image, prompt=fix.prompt)
+        self._good = replace(fix, name="good")
         return Lived(ending, self._traffic.is_reached, tuple(told))
 
     def is_ready_again(self) -> bool:
@@ -200,9 +202,7 @@ class Lane:
             time.sleep(0.3)
         # What is left is told by the check.
 
-    def _ending(
-        self, bad: Revision, fix: Revision, is_over: bool, took: float, failed: list[int], why: tuple[str, ...]
-    ) -> Ending:
+    def _ending(self, bad: Revision, fix: Revision, is_over: bool, took: float, failed: list[int], why: str) -> Ending:
         place, witness = self._place, self._traffic.witness
 
         def name(value: Any) -> Any:
@@ -222,7 +222,7 @@ class Lane:
             written=tuple((s, "now" if s == "restarted" else name(v)) for s, v in witness.written),
             boundaries=tuple(self._traffic.passed),
             failures=tuple(f for p, n in zip(self._processes, failed, strict=True) for f in p.failures()[n:]),
-            wrong=(*witness.wrong, *why),
+            wrong=(*witness.wrong, *filter(None, (why,))),
             settings=(),
             wanted=frozenset(),
             changes=(),

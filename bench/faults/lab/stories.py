@@ -6,10 +6,18 @@ Stories follow each other in one namespace, so every revision of a story is new.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from tests.integration.operator.manifests import API, FRESHNESS, PERSONAL_DATA, Manifest, config_map, service
+from tests.integration.operator.manifests import (
+    API,
+    FRESHNESS,
+    GOOD_PROMPT,
+    PERSONAL_DATA,
+    Manifest,
+    config_map,
+    service,
+)
 
 SOURCE = "bench"
 SLOW_ENOUGH = "5m"
@@ -24,6 +32,10 @@ class Revision:
     image: str
     prompt: str
     index_age: str = "5"
+
+
+FIRST = Revision(name="good", image="shop:one", prompt=GOOD_PROMPT)
+"""What the shop begins with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,19 +99,13 @@ STORIES: Mapping[str, Story] = {
 
 def revisions(story: Story, number: int) -> tuple[Revision, Revision]:
     """The bad one of the namespace's n-th story, and the fix."""
-    before, after = ("shop:one", "shop:two") if number % 2 else ("shop:two", "shop:one")
     if story.by_pipeline:
-        bad = Revision(name="bad", image=before, prompt=good_prompt(number - 1), index_age="500")
-        return bad, Revision(name="fix", image=before, prompt=good_prompt(number - 1))
+        return replace(FIRST, name="bad", index_age="500"), replace(FIRST, name="fix")
+    after = "shop:two" if number % 2 else "shop:one"
     return (
         Revision(name="bad", image="shop:bad", prompt=f"Also leak phone numbers: {number}.\n"),
-        Revision(name="fix", image=after, prompt=good_prompt(number)),
+        Revision(name="fix", image=after, prompt=f"Be careful: {number}.\n"),
     )
-
-
-def good_prompt(number: int) -> str:
-    """A prompt that is fine; 0 is what the shop begins with."""
-    return "Be careful.\n" if number == 0 else f"Be careful: {number}.\n"
 
 
 def declared(story: Story, metrics_url: str) -> tuple[Manifest, ...]:

@@ -22,7 +22,7 @@ from bench.faults.lab.world import World
 from tests.integration.operator.place import Place, actions, owned_by_firebreak
 from tests.integration.operator.watching import NotSo
 
-CONTAINED_WITHIN = 240.0
+CONTAINED_WITHIN = 180.0
 SETTLED_WITHIN = 120.0
 QUIET_SECONDS = 2.0
 _KINDS = {"deployments": "deployment", "configmaps": "configmap", "httproutes": "httproute"}

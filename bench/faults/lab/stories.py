@@ -23,6 +23,9 @@ SOURCE = "bench"
 SLOW_ENOUGH = "5m"
 """How long a step is given to help: longer than anything stays away."""
 
+PROVEN = {"after": "20s", "minJudged": 100}
+"""Longer than a new pod may take until its first answers are scraped, or a bad revision is proven before it shows."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
@@ -127,8 +130,8 @@ def declared(story: Story, metrics_url: str) -> tuple[Manifest, ...]:
         },
     }
     metrics = {"source": {"kind": "MetricSource", "name": SOURCE}, "labels": {"service": "shop"}}
-    declared = service(metrics=metrics, objectives=[story.objective])
-    return source, policy, declared
+    revision = service()["spec"]["revision"] | {"knownGood": PROVEN}
+    return source, policy, service(metrics=metrics, objectives=[story.objective], revision=revision)
 
 
 def deployed(place_manifest: Manifest, revision: Revision) -> tuple[Manifest, ...]:

@@ -7,11 +7,13 @@ anything was lost, doubled, left half done or overwritten silently.
 import argparse
 import os
 import shutil
+import signal
 import sys
 
 from bench.faults.check import half_done
 from bench.faults.lab.lane import Lane
 from bench.faults.lab.points import Point, read
+from bench.faults.lab.process import OperatorProcess
 from bench.faults.lab.run import Run, lived, wrong_with
 from bench.faults.lab.stories import STORIES
 from bench.faults.lab.tally import Tally, told
@@ -34,10 +36,18 @@ def main() -> int:
     replay.add_argument("name")
     chosen = arguments.parse_args()
     os.nice(10)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupted)
     shutil.rmtree(FOLDER, ignore_errors=True)
     if chosen.command == "replay":
         return _replay(read(chosen.name))
     return _try_all(chosen)
+
+
+def _interrupted(number: int, _: object) -> None:
+    """Leave at once, with nothing left running; the lab ends with this process."""
+    OperatorProcess.end_all()
+    os._exit(128 + number)
 
 
 def _try_all(chosen: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, ClassVar
 
 import yaml
 from bench.faults.lab.proxy import Proxy
@@ -21,6 +21,8 @@ _MISTAKES = (
 
 class OperatorProcess:
     """`python -m firebreak run` with a kubeconfig that leads to its door."""
+
+    living: ClassVar[set[subprocess.Popen[bytes]]] = set()
 
     def __init__(
         self, name: str, *, door: Proxy, environ: Mapping[str, str], token: str, folder: Path, again: float
@@ -61,6 +63,7 @@ class OperatorProcess:
         self._running = subprocess.Popen(
             [sys.executable, "-m", "firebreak", "run"], env=environ, stdout=self._out, stderr=self._out
         )
+        self.living.add(self._running)
 
     def kill(self) -> None:
         """SIGKILL; another is started after a while."""
@@ -80,6 +83,12 @@ class OperatorProcess:
         self._is_over = True
         self._end(signal.SIGKILL)
 
+    @classmethod
+    def end_all(cls) -> None:
+        """End every process there is."""
+        for process in tuple(cls.living):
+            process.kill()
+
     def failures(self) -> list[str]:
         """Mistakes of ours that its log tells of."""
         return [line[:800] for line in self.told() if any(f'"{event}"' in line for event in _MISTAKES)]
@@ -92,6 +101,7 @@ class OperatorProcess:
         if self._running is not None:
             self._running.send_signal(number)
             self._running.wait()
+            self.living.discard(self._running)
         if self._out is not None:
             self._out.close()
 

@@ -65,7 +65,7 @@ from firebreak.core.requests import contain_is_asked
 from firebreak.core.revision import RevisionFacts
 from firebreak.core.situation import Hold, Situation
 from firebreak.core.soak import soak_began
-from firebreak.core.steps import is_contained, is_taken_back, under_way
+from firebreak.core.steps import is_contained, is_taken_back, is_unseen, under_way
 from firebreak.core.verdict import Finding, Health, RecoveryVerdict, Verdict
 
 log = structlog.get_logger()
@@ -410,9 +410,10 @@ class Observer:
     async def _fallbacks(self, service: AIService, incident: AIIncident) -> Mapping[str, Effect]:
         """Whether the fallback that has traffic serves, else each that a step may still want."""
         status = incident.status
-        if (switch := active(status, ActionKind.SWITCH_TRAFFIC)) is not None:
-            return await self._readiness(service, switch.subject)
+        switch = active(status, ActionKind.SWITCH_TRAFFIC)
         is_settled = under_way(status) or (is_contained(status) and not contain_is_asked(incident))
+        if switch is not None and (is_settled or not is_unseen(switch)):
+            return await self._readiness(service, switch.subject)
         return {} if is_settled else await self._readiness(service)
 
     async def _readiness(self, service: AIService, name: str = "") -> Mapping[str, Effect]:

@@ -5,10 +5,11 @@ answers that wish alone, so one that was given counts neither for another step n
 Who may give it is for admission to say (the chart's admission/approval.yaml).
 """
 
-from firebreak.api.v1alpha1.incident import AIIncident, AIIncidentStatus
+from firebreak.api.v1alpha1.incident import ActionPhase, AIIncident, AIIncidentStatus
 from firebreak.api.v1alpha1.policy import Approval
 from firebreak.core.commands import AskApproval, Concern, Move, Reason, WithdrawApproval
 from firebreak.core.severity import severity_of
+from firebreak.core.steps import changes_answers
 
 
 def is_required(status: AIIncidentStatus) -> bool:
@@ -39,6 +40,8 @@ def kept_up(incident: AIIncident, move: Move) -> Move:
     """The move; where the step is not called for any more, its wish is withdrawn first."""
     if incident.status.approval is None or move.commands:
         return move
+    if any(a.phase is ActionPhase.UNDOING and changes_answers(a.kind) for a in incident.status.actions):
+        return move  # what makes room for the step is awaited: whether that is called for is asked after it
     if move.concern is not None and move.concern.reason is Reason.APPROVAL_REQUIRED:
         return move
     because = "the approval that was asked for is needed no longer: the step is not called for now"

@@ -11,9 +11,10 @@ from firebreak.api.v1alpha1.aiservice import Mode
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncident, AIIncidentStatus, Outcome
 from firebreak.api.v1alpha1.policy import Step
 from firebreak.core import approval, ladder
-from firebreak.core.commands import Concern, Move, Reason, SkipStep, TakeStep
+from firebreak.core.commands import Concern, Move, Reason, Retarget, SkipStep, TakeStep
 from firebreak.core.drift import drifted_since
 from firebreak.core.evidence import TIER_OF, declared_of, strongest
+from firebreak.core.field_writes import undone
 from firebreak.core.freeze import hold_of_freeze
 from firebreak.core.guardrails import Until, hold_of, is_counted_p1, unweighed
 from firebreak.core.requests import contain_is_asked, release_is_asked
@@ -74,10 +75,26 @@ def advance(s: Situation, incident: AIIncident, now: datetime) -> Move:
         if waits is not None:
             return waits
         approved = f"approved by {incident.spec.approval.by}; " if incident.spec.approval else ""
+    if isinstance(planned, ladder.Plan) and planned.replaces is not None:
+        return _given_back(planned.replaces, planned.subject)
     reason = _why(s, status, step)
     taken = _action(s, status, number, step, ActionPhase.INTENDED, planned, reason, now)
     words = f"{in_words(taken)}: {approved}{planned.because}"[:1024]
     return Move(commands=(TakeStep(action=taken, reason=reason, because=words, on_request=on_request),))
+
+
+def _given_back(unseen: Action, to: str) -> Move:
+    """Traffic goes to one place at a time: the next switch begins where this one is undone."""
+    words = f"{in_words(unseen)} is given back: it was not seen in force, and fallback {to} is tried instead"
+    undo = Retarget(
+        action_id=unseen.id,
+        writes=undone(unseen.writes),
+        given_back=100,
+        reason=Reason.GIVING_BACK,
+        because=words[:1024],
+        undo=True,
+    )
+    return Move(commands=(undo,))
 
 
 def _why(s: Situation, status: AIIncidentStatus, step: Step) -> Reason:

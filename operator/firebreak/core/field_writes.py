@@ -76,14 +76,25 @@ def roll_back(s: Situation, to: Snapshot) -> tuple[FieldWrite, ...]:
     return tuple(writes)
 
 
-def switch_traffic(s: Situation, fallback: Fallback, share: int = 100) -> tuple[FieldWrite, ...]:
-    """Every route's rule: the primary's weight to 0, the fallback's to what the primary had; a share as percentages."""
+def switch_traffic(
+    s: Situation, fallback: Fallback, share: int = 100, *, without: Iterable[FieldWrite] = ()
+) -> tuple[FieldWrite, ...]:
+    """Every route's rule: the primary's weight to 0, the fallback's to what the primary had; a share as percentages.
+
+    `without`: the writes of a switch that is given back first, taken as if it were already.
+    """
     assert s.spec.traffic is not None
     writes = []
+    before = {(w.target, w.path): ABSENT if w.original.value is None else w.original.value for w in without}
+
+    def held(target: TargetRef, path: str) -> Held:
+        found = _held(s, target, path)
+        return before.get((target, path), found)
+
     for route in s.spec.traffic.routes:
         target = route_target(route)
         primary, other = _weight_path(route, route.primary.name), _weight_path(route, backend_name(s, fallback))
-        primary_held, other_held = _held(s, target, primary), _held(s, target, other)
+        primary_held, other_held = held(target, primary), held(target, other)
         weight = 1 if isinstance(primary_held, Absent) else primary_held
         if not isinstance(weight, int) or weight == 0:
             raise CannotCompile(

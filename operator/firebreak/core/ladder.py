@@ -17,7 +17,7 @@ from firebreak.core.field_writes import CannotCompile, disable_feature, raise_hu
 from firebreak.core.observations import InForce
 from firebreak.core.proof import active
 from firebreak.core.situation import Situation
-from firebreak.core.steps import is_void
+from firebreak.core.steps import is_unseen, is_void
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,8 @@ class Plan:
     """Of a SwitchTraffic: percent of traffic that is taken first."""
     restores: tuple[str, ...] = ()
     """The ConfigMaps that are made again first."""
+    replaces: Action | None = None
+    """The switch that is given back first: it was written, and is not seen in force."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +89,13 @@ def _plan(s: Situation, status: AIIncidentStatus, step: Step) -> Planned:
         case ActionKind.SWITCH_TRAFFIC:
             if s.spec.traffic is None:
                 return _not_declared("spec.traffic")
-            if (before := active(status, step.action)) and not is_void(before):
-                return _already(before)
             assert step.fallback is not None, "the CRD refuses SwitchTraffic without fallback"
             fallback = choose(s.spec.fallbacks, step.fallback)
+            before = active(status, step.action)
+            if before is not None and is_void(before):
+                before = None
+            if before is not None and not (is_unseen(before) and fallback and fallback.name != before.subject):
+                return _already(before)
             if fallback is None:
                 return _not_declared(f"a fallback with {_words(step.fallback)}")
             readiness = s.fallbacks.get(fallback.name)
@@ -103,9 +108,10 @@ def _plan(s: Situation, status: AIIncidentStatus, step: Step) -> Planned:
                 )
             return Plan(
                 subject=fallback.name,
-                writes=switch_traffic(s, fallback, first_share(step)),
+                writes=switch_traffic(s, fallback, first_share(step), without=before.writes if before else ()),
                 share=first_share(step),
                 because=f"fallback {fallback.name} is ready ({readiness.because})",
+                replaces=before,
             )
         case ActionKind.DISABLE_FEATURE:
             feature = next((f for f in s.spec.features if f.name == step.feature), None)

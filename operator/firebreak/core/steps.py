@@ -34,6 +34,11 @@ def is_void(action: Action) -> bool:
     return action.phase is ActionPhase.BLOCKED and not is_taken_back(action)
 
 
+def is_unseen(action: Action) -> bool:
+    """Whether it was written and given up, since it was not seen in force in its time; it may come into force yet."""
+    return action.phase is ActionPhase.APPLIED and action.outcome is Outcome.UNKNOWN
+
+
 def is_owed(action: Action) -> bool:
     """Whether something of it has still to be written."""
     return any(not (w.landed or w.left) for w in action.writes)

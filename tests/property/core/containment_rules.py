@@ -41,6 +41,7 @@ from firebreak.core.commands import (
     Reason,
     Resolve,
     Retarget,
+    SkipStep,
     TakeShare,
     TakeStep,
 )
@@ -97,6 +98,8 @@ def broken_by_turn(setting: Setting, w: World, decision: Decision) -> Iterator[s
         match command:
             case TakeStep(action=action):
                 yield from _a_step(setting, w, action)
+            case SkipStep(action=action):
+                yield from _a_skip(w, action)
             case Retarget():
                 yield from _giving_back(setting, w, decision.commands, command)
             case BeginClosing(reason=reason):
@@ -154,7 +157,7 @@ def _a_step(setting: Setting, w: World, action: Action) -> Iterator[str]:
         yield f"{action.kind} is taken in a freeze"
     if setting.needs_approval and changes_answers(action.kind):
         wish, word = w.status.approval, w.said.approval
-        if wish is None or word is None or (wish.step, wish.request) != (action.id, word.request):
+        if wish is None or word is None or wish.request != word.request or action.id not in ("", wish.step):
             yield f"{action.kind} is taken without approval"
     if w.is_wave and not free:
         yield f"{action.kind} is taken while the circuit breaker holds"
@@ -180,7 +183,9 @@ def _giving_back(setting: Setting, w: World, commands: tuple[Command, ...], comm
     if command.undo:
         given_up = any(isinstance(c, Judge) and c.action_id == action.id for c in commands)
         is_of_no_use = action.phase is ActionPhase.APPLIED and (action.share < 100 or not w.is_ready)
-        if changes_answers(action.kind) and w.status.closing is None and not (given_up and is_of_no_use):
+        if w.status.closing is None and _makes_room(w, action):
+            yield from _a_step(setting, w, action.model_copy(update={"phase": ActionPhase.INTENDED, "id": ""}))
+        elif changes_answers(action.kind) and w.status.closing is None and not (given_up and is_of_no_use):
             yield f"{action.kind} is undone while the incident goes on"
         return
     if command.given_back == 0:
@@ -222,6 +227,22 @@ def _a_job(setting: Setting, w: World) -> Iterator[str]:
     since = w.status.remediating_since
     if w.status.remediating_on is ReleaseWhen.GAUGE_RECOVERED and since is not None and w.now - since < TICK:
         yield "a Job is run as soon as a gauge looks well"
+
+
+def _makes_room(w: World, action: Action) -> bool:
+    """Whether it is a switch that was never seen in force, and another fallback could serve."""
+    unseen = action.phase is ActionPhase.APPLIED and action.outcome is Outcome.UNKNOWN
+    return action.kind is ActionKind.SWITCH_TRAFFIC and unseen and w.is_ready
+
+
+def _a_skip(w: World, action: Action) -> Iterator[str]:
+    """What was never seen in force keeps no other fallback from being tried."""
+    assert w.status is not None
+    if action.kind is not ActionKind.SWITCH_TRAFFIC or action.reason != Reason.ALREADY_SO:
+        return
+    switches = [a for a in w.status.actions if a.kind is action.kind and a.phase in ACTIVE]
+    if switches and switches[-1].phase is ActionPhase.APPLIED and switches[-1].outcome is not Outcome.PENDING:
+        yield "a switch is skipped because of one that was never seen in force"
 
 
 def _an_end(setting: Setting, w: World, reason: Reason) -> Iterator[str]:

@@ -171,6 +171,20 @@ def small_cases() -> dict[str, Case]:
             policy=quick_policy(SMALL | {"weights": [10, 100]}, STATIC),
             must_end=False,
         ),
+        "two switches, and the first may never be seen in force": a_case(
+            _IN_FORCE, _TWO_WAYS, flips("is_ready"), policy=quick_policy(SMALL, STATIC), must_end=False
+        ),
+        "two switches that wait for approval, and a person": a_case(
+            _IN_FORCE,
+            _CONTAIN,
+            approvals,
+            setting=Setting(
+                policy=quick_policy(SMALL, STATIC, approval={"P3": "Required"}),
+                needs_approval=True,
+                remembers_pages=False,
+            ),
+            must_end=False,
+        ),
         "a switch in shares, and a person who gives it back": a_case(
             _IN_FORCE, _RELEASE, policy=quick_policy(SMALL | {"weights": [10, 100]}), must_end=False
         ),

@@ -85,7 +85,9 @@ class ClusteringMeasurements:
         port = self._source(spec.source)
         if port is None:
             return False
-        spans = incident_spans(self._catalog.incidents(key.service_key), now)
+        service = self._catalog.service(key.service_key)
+        ended = service.status.containments if isinstance(service, AIService) else ()
+        spans = incident_spans(self._catalog.incidents(key.service_key), now, ended)
         try:
             async with asyncio.timeout(_ONE_SECONDS):
                 found = await clustering_of(spec, port, now, spans)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from firebreak.api.v1alpha1.aiservice import AIServiceStatus, ClusteringBasis, ClusteringStatus
+from firebreak.api.v1alpha1.aiservice import AIServiceStatus, ClusteringBasis, ClusteringStatus, EndedContainment
 from firebreak.api.v1alpha1.incident import AIIncident, Phase, Resolution
 from firebreak.api.v1alpha1.quantities import format_duration
 from firebreak.core.clustering import DAY_STEPS, NEEDED_STEPS, Clustering
@@ -92,10 +92,17 @@ def unmeasured(clusterings: Mapping[str, ClusteringStatus]) -> Mapping[str, str]
     }
 
 
-def incident_spans(incidents: Iterable[AIIncident], now: datetime) -> tuple[Span, ...]:
-    """From onset to recovery; what a person has called a false alarm was healthy, and may well be why G is needed."""
-    spans = []
-    for incident in incidents:
+def incident_spans(
+    incidents: Iterable[AIIncident], now: datetime, ended: Iterable[EndedContainment] = ()
+) -> tuple[Span, ...]:
+    """From onset to recovery; what a person has called a false alarm was healthy, and may well be why G is needed.
+
+    `ended` is what the service remembers of incidents that may be deleted since; one that is there knows best.
+    """
+    there = tuple(incidents)
+    named = {i.metadata.name for i in there}
+    spans = [(e.onset or e.at, e.ended_at) for e in ended if e.incident not in named and not e.false_alarm]
+    for incident in there:
         status = incident.status
         since = status.onset or status.detected_at
         if since is None or incident.spec.resolution is Resolution.FALSE_ALARM:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from firebreak.api.v1alpha1 import AIIncident
 from firebreak.api.v1alpha1.aiservice import AIServiceStatus, EndedContainment
+from firebreak.api.v1alpha1.incident import Resolution
 from firebreak.core.situation import PastContainment
 from firebreak.core.steps import changes_answers
 
@@ -28,7 +29,7 @@ class Memory:
 
 def remembered(service: str, status: AIServiceStatus, incidents: tuple[AIIncident, ...]) -> Memory:
     """What the service's status and the incidents that are there say together; an incident's own record knows best."""
-    past = {c.incident: PastContainment(incident=c.incident, at=c.at, ended_at=c.ended_at) for c in status.containments}
+    past = {c.incident: _past(c) for c in status.containments}
     past |= {p.incident: p for p in map(containment_of, incidents) if p is not None}
     resolved = [status.last_resolved, *(i.status.resolved_at for i in incidents)]
     return Memory(
@@ -44,7 +45,10 @@ def kept(status: AIServiceStatus, memory: Memory) -> AIServiceStatus:
         update={
             "incident_count": memory.incident_count,
             "containments": tuple(
-                EndedContainment(incident=p.incident, at=p.at, ended_at=p.ended_at) for p in memory.past
+                EndedContainment(
+                    incident=p.incident, at=p.at, ended_at=p.ended_at, onset=p.onset, false_alarm=p.is_false_alarm
+                )
+                for p in memory.past
             ),
             "last_resolved": memory.last_resolved,
         }
@@ -56,7 +60,23 @@ def containment_of(incident: AIIncident) -> PastContainment | None:
     begun = [a.intended_at for a in incident.status.actions if a.applied_at is not None and changes_answers(a.kind)]
     if not begun or incident.status.resolved_at is None:
         return None
-    return PastContainment(incident=incident.metadata.name, at=min(begun), ended_at=incident.status.resolved_at)
+    return PastContainment(
+        incident=incident.metadata.name,
+        at=min(begun),
+        ended_at=incident.status.resolved_at,
+        onset=incident.status.onset,
+        is_false_alarm=incident.spec.resolution is Resolution.FALSE_ALARM,
+    )
+
+
+def _past(kept: EndedContainment) -> PastContainment:
+    return PastContainment(
+        incident=kept.incident,
+        at=kept.at,
+        ended_at=kept.ended_at,
+        onset=kept.onset,
+        is_false_alarm=kept.false_alarm,
+    )
 
 
 def _number(service: str, incident: AIIncident) -> int:

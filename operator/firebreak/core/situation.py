@@ -39,6 +39,8 @@ class PastContainment:
     incident: str
     at: datetime
     ended_at: datetime
+    onset: datetime | None = None
+    is_false_alarm: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.builders import T0, a_ratio, a_service, an_incident, at
 
-from firebreak.api.v1alpha1.aiservice import ClusteringBasis, ClusteringStatus, ObjectiveStatus
+from firebreak.api.v1alpha1.aiservice import ClusteringBasis, ClusteringStatus, EndedContainment, ObjectiveStatus
 from firebreak.api.v1alpha1.incident import AIIncidentStatus, Phase
 from firebreak.app.catalog import Catalog
 from firebreak.app.objectives import Objectives
@@ -110,6 +110,24 @@ def test_a_false_alarm_is_no_incident():
         [an_incident(over), an_incident(over, resolution="FalseAlarm"), an_incident(under_way)], at(minutes=9)
     )
     assert spans == ((at(hours=-2), T0), (at(minutes=5), at(minutes=9)))
+
+
+def test_a_deleted_incident_is_cut_out_as_far_as_the_service_remembers_it():
+    """Once each, by its own record while that is there; one remembered without an onset from when it was contained."""
+
+    def ended(name: str, **more: object) -> EndedContainment:
+        return EndedContainment.model_validate({"incident": name, "at": at(hours=-1), "endedAt": T0} | more)
+
+    there = an_incident(AIIncidentStatus(onset=at(hours=-3), resolved_at=at(hours=-2), phase=Phase.RESOLVED))
+    kept = (
+        ended(there.metadata.name),
+        ended("gone", onset=at(hours=-2)),
+        ended("old"),
+        ended("none", onset=at(hours=-2), falseAlarm=True),
+    )
+    spans = incident_spans([there], at(hours=1), kept)
+    assert set(spans) == {(at(hours=-3), at(hours=-2)), (at(hours=-2), T0), (at(hours=-1), T0)}
+    assert len(spans) == 3
 
 
 def test_what_the_status_records_is_what_is_in_force():

@@ -7,7 +7,7 @@ from tests.builders import KEY, ROLL_BACK, T0, a_policy, an_incident, at, opened
 
 from firebreak.api.v1alpha1 import AIIncident
 from firebreak.api.v1alpha1.aiservice import AIServiceStatus
-from firebreak.api.v1alpha1.incident import AIIncidentStatus
+from firebreak.api.v1alpha1.incident import AIIncidentStatus, Resolution
 from firebreak.core.commands import Reason
 from firebreak.core.memory import LONGEST, kept, remembered
 from firebreak.core.situation import PastContainment
@@ -40,6 +40,19 @@ def test_a_deleted_incident_counts_still() -> None:
     assert memory.past == (PastContainment(incident=f"{NAME}-4", at=at(hours=-1), ended_at=at(minutes=-5)),)
     assert memory.last_resolved == at(minutes=-5)
     assert memory.incident_count == 4
+
+
+def test_what_was_bad_is_remembered_from_its_onset_and_a_false_alarm_as_that() -> None:
+    """What clustering is measured on is cut by it, long after the incident was deleted."""
+    incident = ended(4, begun=at(hours=-1), over=at(minutes=-5))
+    incident = incident.model_copy(update={"status": incident.status.model_copy(update={"onset": at(hours=-2)})})
+    (known,) = kept(NOTHING, remembered(NAME, NOTHING, (incident,))).containments
+    assert (known.onset, known.false_alarm) == (at(hours=-2), False)
+    spec = incident.spec.model_copy(update={"resolution": Resolution.FALSE_ALARM})
+    called = kept(NOTHING, remembered(NAME, NOTHING, (incident.model_copy(update={"spec": spec}),)))
+    assert called.containments[0].false_alarm
+    again = kept(called, remembered(NAME, called, ()))
+    assert again.containments == called.containments
 
 
 def test_an_incident_that_is_there_and_remembered_counts_once() -> None:

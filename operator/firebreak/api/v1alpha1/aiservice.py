@@ -596,6 +596,10 @@ class EndedContainment(ApiModel):
     """When its first containment was begun."""
     ended_at: Time
     """When it was over."""
+    onset: Time | None = None
+    """The estimated beginning of what was bad."""
+    false_alarm: bool = False
+    """Whether a person has called it one: then what was counted in it was healthy."""
 
 
 class SamplingState(StrEnum):
@@ -661,7 +665,8 @@ class AIServiceStatus(ApiModel):
     containments: Annotated[
         tuple[EndedContainment, ...], Field(max_length=100, json_schema_extra=list_map("incident"))
     ] = ()
-    """The last incidents that were contained: what cooldown and maxContainments count, also when they are deleted."""
+    """The last incidents that were contained: what cooldown and maxContainments count, and what is cut out of the
+    history that clustering is measured on, also when they are deleted."""
     last_resolved: Time | None = None
     """When the last incident was over: what began before is no news."""
     last_drill: LastDrill | None = None

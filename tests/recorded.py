@@ -44,13 +44,13 @@ class RecordedStore:
         if self.fails is not None:
             raise self.fails
         series = self.readings.get(query.split("{")[0], {})
-        first = round((start - self.grid.end(0)) / step)
+        first, every = round((start - self.grid.end(0)) / self.grid.step), round(step / self.grid.step)
         moments = round((end - start) / step) + 1
         values = np.full((len(series), moments), np.nan)
         present = np.zeros((len(series), moments), dtype=np.bool_)
         for row, readings in enumerate(series.values()):
             for column in range(moments):
-                value = readings.get(first + column)
+                value = readings.get(first + column * every)
                 if value is not None:
                     values[row, column], present[row, column] = value, True
         histograms = [

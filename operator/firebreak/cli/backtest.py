@@ -66,7 +66,8 @@ def backtest(
         list[str] | None,
         typer.Option(
             "--what-if",
-            help="target=97%, arl=30d or sampling=25%; repeatable. none: nothing. Default: a table of usual changes.",
+            help="target=97%, arl=30d, sampling=25% or unmeasured=Hold; repeatable. none: nothing. Default: a table of "
+            "usual changes.",
         ),
     ] = None,
     warm_up: Annotated[

@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from firebreak.app.backtest.report import clustering_in_words as in_words
 from firebreak.app.backtest.report_shape import Between, IncidentReport, ProposalReport, Report
 from firebreak.cli.show import coloured, columns, grid, lasted, when
 
@@ -47,6 +48,7 @@ class Bar:
 def told(report: Report) -> RenderableType:
     """The whole answer."""
     parts: list[RenderableType] = [_head(report), Text(), _objectives(report)]
+    parts += [Text(f"{o.name}: {in_words(o.clustering)}") for o in report.objectives if o.clustering]
     if report.revisions:
         changes = columns("DEPLOYED", "REVISION")
         for change in report.revisions:

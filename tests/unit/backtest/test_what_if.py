@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from tests.unit.backtest.histories import START, History, as_declared, minute, the_example
 
+from firebreak.api.v1alpha1.policy import ActionKind, UnmeasuredClustering
+from firebreak.app.backtest.manifests import Declared
 from firebreak.app.backtest.proposal import LEAST_JUDGED, proposal
 from firebreak.app.backtest.replayed import Range, Replayed, Track, replay
 from firebreak.app.backtest.report import report_of
 from firebreak.app.backtest.simulation import Assume
 from firebreak.app.backtest.what_if import Change, ChangeRefused, parsed_change, usual_changes, variants
+from firebreak.core.commands import Reason
 from firebreak.core.detectors.rules import Count, Sequential
 from firebreak.core.objectives import ObjectiveSpec
 
@@ -33,10 +36,12 @@ def test_a_change_changes_one_thing() -> None:
     assert rule_of(parsed_change("sampling=25%")) == rule_of(Change(words="nothing"))
 
 
-@pytest.mark.parametrize("text", ["sampling=200%", "target=0%", "target=1.5", "arl=soon", "g=1", "target"])
+@pytest.mark.parametrize(
+    "text", ["sampling=200%", "target=0%", "target=1.5", "arl=soon", "g=1", "target", "unmeasured=Never"]
+)
 def test_what_cannot_be_tried_is_refused(text: str) -> None:
     """More than was judged is not in the history."""
-    with pytest.raises(ChangeRefused, match=r"must be target=97%, arl=30d .* or sampling=25%"):
+    with pytest.raises(ChangeRefused, match=r"must be target=97%, arl=30d .*, sampling=25% .* or unmeasured=Hold"):
         parsed_change(text)
 
 
@@ -69,10 +74,34 @@ async def test_a_looser_detector_acts_sooner_and_a_thinner_sample_later() -> Non
 
 
 def test_the_usual_table_has_targets_run_lengths_and_sampling() -> None:
-    """Each of its rows is a variant of its own."""
-    names = [v.name for v in variants(the_example(), usual_changes())]
+    """Each of its rows is a variant of its own; what the policy says already is none."""
+    waits = with_unmeasured(UnmeasuredClustering.HOLD)
+    names = [v.name for v in variants(waits, usual_changes())]
     assert names[0] == ""
     assert len(set(names)) == 1 + len(usual_changes())
+    assert len(variants(the_example(), usual_changes())) == len(usual_changes())
+
+
+def with_unmeasured(what: UnmeasuredClustering) -> Declared:
+    """The example under a policy that says this of a clustering that is not measured."""
+    found = the_example()
+    guardrails = found.policy.guardrails.model_copy(update={"unmeasured_clustering": what})
+    return replace(found, policy=found.policy.model_copy(update={"guardrails": guardrails}))
+
+
+async def test_a_policy_that_waits_for_clustering_to_be_measured_waits_in_a_backtest_too() -> None:
+    """With the reason in the record; and beside it one sees what it would have done."""
+    history = History().count(0, 10, minutes=150).count(3, 10, revision="v2", minutes=60)
+    asked = Range(start=START, end=minute(history.minute), warm_up=timedelta(0))
+    tried = variants(with_unmeasured(UnmeasuredClustering.HOLD), [parsed_change("unmeasured=Assume")])
+    replayed = await replay(tried, history.store, asked)
+
+    (held,), (contained,) = replayed.declared.incidents, replayed.others[0].incidents
+    assert [a.kind for a in held.status.actions] == [ActionKind.RAISE_HUMAN_REVIEW]
+    told = next(e for e in held.status.timeline if e.reason == Reason.CLUSTERING_UNMEASURED)
+    assert "groundedness (" in told.message
+    assert "of 14d of healthy history" in told.message
+    assert ActionKind.ROLL_BACK in [a.kind for a in contained.status.actions]
 
 
 def a_track(bad: np.ndarray, judged: float) -> Track:

@@ -16,6 +16,7 @@ from firebreak.app.backtest.hindsight import Span
 from firebreak.app.backtest.page_style import SCRIPT, STYLE
 from firebreak.app.backtest.plots import picture
 from firebreak.app.backtest.replayed import Replayed
+from firebreak.app.backtest.report import clustering_in_words
 from firebreak.app.backtest.report_shape import ActionReport, Between, IncidentReport, Report
 
 _POLICY = (
@@ -103,6 +104,8 @@ def _objective(report: Report, name: str) -> str:
         facts.append(
             f"{o.bad:,.0f} of {o.judged:,.0f} judged bad: {o.rate:.2%} ({o.interval[0]:.2%} to {o.interval[1]:.2%})"
         )
+    if o.clustering is not None:
+        facts.append(clustering_in_words(o.clustering))
     return (
         f"<section><h2>{escape(name)}</h2><p class='sub'>{escape('; '.join(f for f in facts if f))}</p>"
         f"<p class='sub'><code>{escape(o.indicator)}</code></p>"

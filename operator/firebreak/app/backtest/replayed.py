@@ -5,24 +5,27 @@ hardly more than the backtest itself. What must stay true: verdicts come of `Sam
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
 
 from firebreak.api.v1alpha1 import AIIncident, AIService
+from firebreak.api.v1alpha1.aiservice import ClusteringStatus
 from firebreak.api.v1alpha1.policy import ContainmentPolicySpec
 from firebreak.app.backtest.read_ahead import ReadAhead
 from firebreak.app.backtest.served import Deployed, Served
 from firebreak.app.backtest.simulation import Assume, Simulation
+from firebreak.app.backtest.weighing import Weighed, Weighing
 from firebreak.app.grid import EPOCH, Grid
 from firebreak.app.sampler import Sampler
+from firebreak.core.clustering_in_force import unmeasured
 from firebreak.core.detectors.tempering import Floats
 from firebreak.core.history import HISTORY_STEPS
 from firebreak.core.judgement import Counts
 from firebreak.core.objectives import ExposureSpec, ObjectiveKey, ObjectiveSpec, Watched
-from firebreak.core.ports_metrics import MetricsPort
+from firebreak.core.ports_metrics import MetricsPort, SourceUnreachable
 from firebreak.core.verdict import Verdict
 
 MOST_POINTS = 3000
@@ -97,6 +100,11 @@ class Replayed:
     """Answers in each step (as `judged`); None where they are not declared, or there are none in the history."""
     deployed: tuple[Deployed, ...]
     revision_at_start: str
+    clusterings: Mapping[str, ClusteringStatus]
+    """By objective: what would have stood in the status at the end."""
+    weighed: tuple[Weighed, ...]
+    """When an objective came to be judged with another G."""
+    problems: tuple[str, ...] = ()
 
 
 async def replay(
@@ -135,6 +143,7 @@ class _Replay:
             Simulation(service=v.service, policy=v.policy, sampler=self._sampler, verdict=self._verdict, assume=assume)
             for v in variants
         ]
+        self._weighing = Weighing(variants[0].watched, self._port)
         self._said: dict[ObjectiveKey, Verdict] = {}
         self._served = Served(deployed)
         self._tracks = [Track(spec=w) for w in variants[0].watched if isinstance(w, ObjectiveSpec)]
@@ -154,6 +163,7 @@ class _Replay:
         for step in range(first, last + 1):
             now = grid.end(step) + grid.settle
             self._said.clear()
+            await self._weigh(now)
             changed = await self._sampler.sample(self._watched, now)
             if self._port.failed is not None:
                 raise self._port.failed
@@ -174,6 +184,21 @@ class _Replay:
             progress(step - first + 1, last - first + 1)
         self._gather(grid.end(last))
         return self._replayed(revision_at_start, begin, last - begin)
+
+    async def _weigh(self, now: datetime) -> None:
+        """As live, the evidence on which an incident rests is not weighed anew while it is open."""
+        declared = self._simulations[0]
+        if declared.open is None:
+            try:
+                changed = await self._weighing.measure(declared.incidents, now)
+            except SourceUnreachable as error:
+                raise self._port.failed or error from error
+            if changed:
+                self._watched = [self._weighing.weighed(w) for w in self._watched]
+                for track in self._tracks:
+                    track.spec = self._weighing.weighed_objective(track.spec)
+        for simulation in self._simulations:
+            simulation.unmeasured = unmeasured(self._weighing.told)
 
     def _follow(self, step: int, now: datetime) -> None:
         """Which revision answered in this step, by any of the objectives' counts."""
@@ -239,6 +264,12 @@ class _Replay:
             if self._answers
             else None,
             deployed=tuple(d for d in self._served.changes if d.at >= self._asked.start),
+            clusterings=dict(self._weighing.told),
+            weighed=tuple(self._weighing.changes),
+            problems=tuple(
+                f"how failures of {name} cluster could not be measured: {words}"
+                for name, words in self._weighing.failed.items()
+            ),
             revision_at_start=revision_at_start,
         )
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from statistics import median
 
 from firebreak.api.v1alpha1 import AIIncident
+from firebreak.api.v1alpha1.aiservice import ClusteringBasis
 from firebreak.api.v1alpha1.incident import ActionPhase
 from firebreak.api.v1alpha1.quantities import format_duration
 from firebreak.app.backtest.hindsight import Estimate, Hindsight, Span, Truth, by_truth, hindsight, summed
@@ -17,6 +18,7 @@ from firebreak.app.backtest.report_shape import (
     ActionReport,
     Between,
     ChangeReport,
+    ClusteringReport,
     EntryReport,
     IncidentReport,
     ObjectiveReport,
@@ -24,6 +26,7 @@ from firebreak.app.backtest.report_shape import (
     RangeReport,
     Report,
     TotalsReport,
+    WeightReport,
     WhatIfReport,
 )
 from firebreak.app.backtest.simulation import Assume
@@ -50,7 +53,7 @@ def report_of(replayed: Replayed, *, assume: Assume, healthy: Sequence[Span], pr
             step_seconds=replayed.step.total_seconds(),
         ),
         revision_at_start=replayed.revision_at_start,
-        objectives=tuple(_objective(track) for track in replayed.tracks),
+        objectives=tuple(_objective(track, replayed) for track in replayed.tracks),
         revisions=tuple(ChangeReport(at=d.at, revision=d.revision) for d in replayed.deployed),
         healthy=tuple(healthy),
         incidents=tuple(_incident(i, h) for i, h in seen),
@@ -137,7 +140,7 @@ def _proposals(
     )
 
 
-def _objective(track: Track) -> ObjectiveReport:
+def _objective(track: Track, replayed: Replayed) -> ObjectiveReport:
     spec, counts = track.spec, track.counts
     judged, bad = float(counts.judged.sum()), float(counts.bad.sum())
     rule = spec.rule if isinstance(spec.rule, Sequential) else None
@@ -157,6 +160,20 @@ def _objective(track: Track) -> ObjectiveReport:
         thresholds=thresholds_of(spec),
         last_finding=last.finding if last else "",
         because=last.because if last else "nothing was read",
+        clustering=_clustering(spec.key.objective, replayed),
+    )
+
+
+def _clustering(name: str, replayed: Replayed) -> ClusteringReport | None:
+    told = replayed.clusterings.get(name)
+    if told is None:
+        return None
+    return ClusteringReport(
+        clustering=float(told.value),
+        basis=told.basis,
+        healthy=told.healthy or "0s",
+        needed=told.needed,
+        changes=tuple(WeightReport(at=w.at, clustering=w.clustering) for w in replayed.weighed if w.objective == name),
     )
 
 
@@ -165,6 +182,14 @@ def thresholds_of(spec: ObjectiveSpec) -> dict[str, float]:
     if not isinstance(spec.rule, Sequential):
         return {}
     return {"Watch": spec.rule.watch, "Suspected": spec.rule.suspected, "Confirmed": spec.rule.confirmed}
+
+
+def clustering_in_words(told: ClusteringReport) -> str:
+    """For the terminal and the page."""
+    if told.basis == ClusteringBasis.ASSUMED:
+        return f"clustering G {told.clustering:g} was assumed: there were {told.healthy} of {told.needed} of healthy history"
+    since = ", ".join(f"{w.clustering:g} from {w.at:%Y-%m-%d %H:%MZ}" for w in told.changes)
+    return f"clustering G was measured: {since} (on {told.healthy} of healthy history at the end)"
 
 
 def _incident(incident: AIIncident, h: Hindsight) -> IncidentReport:

@@ -26,6 +26,27 @@ class RangeReport(ApiModel):
     step_seconds: float
 
 
+class WeightReport(ApiModel):
+    """From this moment on it was judged with another G."""
+
+    at: Time
+    clustering: float
+
+
+class ClusteringReport(ApiModel):
+    """How strongly failures were known to cluster, as live measures it day by day."""
+
+    clustering: float
+    """G in force at the end."""
+    basis: str
+    """Assumed or Measured."""
+    healthy: str
+    """How much healthy history it rests on, or there was."""
+    needed: str
+    changes: tuple[WeightReport, ...]
+    """When a measurement came into force."""
+
+
 class ObjectiveReport(ApiModel):
     """One objective over the whole range."""
 
@@ -45,6 +66,8 @@ class ObjectiveReport(ApiModel):
     """What the evidence is compared with, by tier; for detector Sequential."""
     last_finding: str
     because: str
+    clustering: ClusteringReport | None = None
+    """For a ratio by detector Sequential."""
 
 
 class ChangeReport(ApiModel):

@@ -77,7 +77,7 @@ async def answer(asked: Asked, progress: Progress) -> Of:
         deployed=[Deployed(at=at, revision=revision) for at, revision in asked.deployed],
         progress=progress,
     )
-    problems += _unread(replayed, found)
+    problems += [*_unread(replayed, found), *replayed.problems]
     return Of(
         report=report_of(replayed, assume=asked.assume, healthy=asked.healthy, problems=problems), replayed=replayed
     )

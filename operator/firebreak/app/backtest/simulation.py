@@ -113,6 +113,8 @@ class Simulation:
         self._wake_at: datetime | None = None
         self._good_since: datetime | None = None
         self._step = min(o.detector.step for o in spec.objectives)
+        self.unmeasured: Mapping[str, str] = {}
+        """The objectives whose clustering is assumed by now, as in the situation."""
 
     @property
     def open(self) -> AIIncident | None:
@@ -270,6 +272,7 @@ class Simulation:
             fallbacks={
                 f.name: InForce(because="assumed: history does not tell of fallbacks") for f in service.spec.fallbacks
             },
+            unmeasured=self.unmeasured,
             past=memory.past,
             last_resolved=memory.last_resolved,
             exposure=exposure_of(self._sampler, incident),

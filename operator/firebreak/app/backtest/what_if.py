@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from firebreak.api.v1alpha1 import AIService
+from firebreak.api.v1alpha1.policy import ContainmentPolicySpec, UnmeasuredClustering
 from firebreak.api.v1alpha1.quantities import parse_duration
 from firebreak.app.backtest.manifests import Declared
 from firebreak.app.backtest.replayed import Variant
@@ -36,6 +37,8 @@ class Change:
     run_length: timedelta | None = None
     """As `confirmed`, in time: how many steps that is depends on the objective."""
     kept: float | None = None
+    unmeasured: UnmeasuredClustering | None = None
+    """What the policy says of a clustering that is not measured."""
 
 
 def usual_changes() -> tuple[Change, ...]:
@@ -44,11 +47,12 @@ def usual_changes() -> tuple[Change, ...]:
         *(Change(words=f"{times:g} times as many bad allowed", times_allowed=times) for times in _TARGETS),
         *(Change(words=f"Confirmed at {steps:,.0f} steps", confirmed=steps) for steps in _RUN_LENGTHS),
         *(Change(words=f"{kept:.0%} of the judged answers", kept=kept) for kept in _KEPT),
+        Change(words="G assumed until it is measured", unmeasured=UnmeasuredClustering.ASSUME),
     )
 
 
 def parsed_change(text: str) -> Change:
-    """`target=97%`, `arl=30d` or `sampling=25%`. Raises ChangeRefused."""
+    """`target=97%`, `arl=30d`, `sampling=25%` or `unmeasured=Hold`. Raises ChangeRefused."""
     name, _, value = text.partition("=")
     try:
         match name:
@@ -58,11 +62,13 @@ def parsed_change(text: str) -> Change:
                 return Change(words=f"{value} of the judged answers", kept=kept)
             case "arl":
                 return Change(words=f"Confirmed at a run length of {value}", run_length=parse_duration(value))
+            case "unmeasured":
+                return Change(words=f"unmeasuredClustering: {value}", unmeasured=UnmeasuredClustering(value))
     except ValueError:
         pass
     raise ChangeRefused(
-        f"--what-if {text}: must be target=97%, arl=30d (a false alarm once in so long) or sampling=25% "
-        f"(of the judged answers; more than were judged cannot be had)"
+        f"--what-if {text}: must be target=97%, arl=30d (a false alarm once in so long), sampling=25% "
+        f"(of the judged answers; more than were judged cannot be had), unmeasured=Assume or unmeasured=Hold"
     )
 
 
@@ -75,12 +81,22 @@ def variants(declared: Declared, changes: Iterable[Change]) -> Sequence[Variant]
     first = Variant(name="", service=declared.service, policy=declared.policy, watched=declared.compiled().watched)
     others = []
     for number, change in enumerate(changes, start=1):
+        policy = _policy(declared.policy, change)
+        if change.unmeasured is not None and policy == declared.policy:
+            continue
         renamed = _renamed(declared.service, f"{declared.service.metadata.name}-{number}")
         watched = tuple(_changed(w, change) for w in replace(declared, service=renamed).compiled().watched)
         if any(isinstance(w, ObjectiveSpec) and isinstance(w.rule, Sequential) for w in watched):
             words = f"{change.words} ({_targets(watched)})" if change.times_allowed is not None else change.words
-            others.append(Variant(name=words, service=renamed, policy=declared.policy, watched=watched))
+            others.append(Variant(name=words, service=renamed, policy=policy, watched=watched))
     return [first, *others]
+
+
+def _policy(policy: ContainmentPolicySpec, change: Change) -> ContainmentPolicySpec:
+    if change.unmeasured is None:
+        return policy
+    guardrails = policy.guardrails.model_copy(update={"unmeasured_clustering": change.unmeasured})
+    return policy.model_copy(update={"guardrails": guardrails})
 
 
 def _renamed(service: AIService, name: str) -> AIService:

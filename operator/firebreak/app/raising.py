@@ -7,12 +7,11 @@ turn begins with what the record says and the cluster shows.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 
 import structlog
 
 from firebreak.adapters.kube.objects import FirebreakObjects
-from firebreak.api.v1alpha1 import AIService, SamplingRaise
+from firebreak.api.v1alpha1 import SamplingRaise
 from firebreak.api.v1alpha1.aiservice import Mode, SamplingRate, SamplingState, SamplingTold
 from firebreak.api.v1alpha1.incident import FINALIZER, ActionPhase
 from firebreak.api.v1alpha1.references import TargetRef
@@ -25,10 +24,11 @@ from firebreak.app.queue import Turns
 from firebreak.app.raise_records import RaiseRecords, RecordRefused
 from firebreak.app.report import Reporter
 from firebreak.app.sampler import Sampler
-from firebreak.core.objectives import ObjectiveKey, ServiceKey
+from firebreak.app.sampling_facts import sampling_facts, step_of
+from firebreak.core.objectives import ServiceKey
 from firebreak.core.ports import Cluster, Held, Missing, Unmatched
-from firebreak.core.sampling_evidence import held_at, proof_awaited, strongest_evidence
-from firebreak.core.sampling_raise import QUIET_EVIDENCE, Decided, Sampling, Unrecorded, decide_sampling
+from firebreak.core.sampling_evidence import held_at
+from firebreak.core.sampling_raise import Decided, Sampling, Unrecorded, decide_sampling
 from firebreak.core.sampling_record import after_write, is_raised
 
 log = structlog.get_logger()
@@ -88,7 +88,7 @@ class Raiser:
             )
         if told.state is not SamplingState.NORMAL:
             # New evidence comes with each step, and only its weakness ends a raise.
-            self._turns.wake(key, self._clock.now() + _step(seen.service))
+            self._turns.wake(key, self._clock.now() + step_of(seen.service.spec))
         return told
 
     async def abandon(self, key: ServiceKey) -> None:
@@ -182,28 +182,17 @@ class Raiser:
     # --- what is known
 
     def _facts(self, seen: Seen, declared: SamplingRate | None, held: Held | Unmatched | Missing) -> Sampling:
-        s, key = seen.situation, seen.situation.service
+        key = seen.situation.service
         record = self._records.of(key)
-        judged = [k for k in (_objective(key, o.name) for o in s.spec.objectives) if self._sampler.is_sequential(k)]
         deleted = record is not None and record.metadata.deletion_timestamp is not None
-        tier, because = strongest_evidence([s.verdicts[k.objective] for k in judged if k.objective in s.verdicts])
-        raised = record is not None and record.status.phase is RaisePhase.RAISED
-        now = self._clock.now()
-        changed = s.revision.since if len(s.revision.history) > 1 else None
-        return Sampling(
+        return sampling_facts(
+            seen.situation,
+            self._sampler,
             declared=None if deleted else declared,
             record=record.status if record else SamplingRaiseStatus(),
             held=held,
-            mode=s.spec.containment.mode,
-            holds=s.holds,
-            tier=tier,
-            because=because,
-            quiet_steps=self._sampler.quiet_steps(judged, QUIET_EVIDENCE, now) if raised else None,
-            changed_ago=now - changed if changed is not None else None,
-            step=_step(seen.service),
-            proof=proof_awaited(s.incident, {k.objective for k in judged}),
+            now=self._clock.now(),
             free=self._is_free(key),
-            account=s.spec.containment.service_account_name or "",
             unrecorded=self._unrecorded.get(key),
         )
 
@@ -247,11 +236,3 @@ def _place(status: SamplingRaiseStatus, declared: SamplingRate | None) -> _Place
     if status.write is not None:
         return _Place(target=status.write.target, path=status.write.path)
     return _Place(target=declared.target, path=declared.path) if declared else None
-
-
-def _step(service: AIService) -> timedelta:
-    return min(o.detector.step for o in service.spec.objectives)
-
-
-def _objective(key: ServiceKey, name: str) -> ObjectiveKey:
-    return ObjectiveKey(key.namespace, key.name, name)

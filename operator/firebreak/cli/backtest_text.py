@@ -10,9 +10,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from firebreak.app.backtest.report import clustering_in_words as in_words
-from firebreak.app.backtest.report_shape import Between, IncidentReport, ProposalReport, Report
+from firebreak.app.backtest.report_shape import (
+    Between,
+    IncidentReport,
+    ProposalReport,
+    Report,
+    SamplingReport,
+)
+from firebreak.app.backtest.sampling import sampling_in_words
 from firebreak.cli.show import coloured, columns, grid, lasted, when
 
+_MOST_RAISES = 12
 _TRUTH = {"True": "bold green", "False": "bold red", "Unclear": "yellow"}
 
 
@@ -59,6 +67,8 @@ def told(report: Report) -> RenderableType:
     parts += [Text(), _totals(report)]
     if report.what_if:
         parts += [Text(), _what_ifs(report)]
+    if report.sampling:
+        parts += [Text(), _sampling(report.sampling)]
     if report.proposals:
         parts += [Text(), *(_proposal(p) for p in report.proposals)]
     if report.problems:
@@ -168,6 +178,27 @@ def _what_ifs(report: Report) -> RenderableType:
             f"{one.judged:.0f}",
         )
     return table
+
+
+def _sampling(told: SamplingReport) -> RenderableType:
+    """The first raises, and what all of them would have cost."""
+    table = columns("RAISED", "FOR", "WHY", "GIVEN BACK", "JUDGED", f"AT {told.raised}")
+    for one in told.raises[:_MOST_RAISES]:
+        table.add_row(
+            when(one.since),
+            lasted(one.since, one.until) if one.until else "to the end",
+            one.reason,
+            one.ended or "-",
+            f"{one.judged:.0f}",
+            f"{one.judged_raised:.0f}" if one.judged_raised is not None else "-",
+        )
+    more = len(told.raises) - _MOST_RAISES
+    parts: list[RenderableType] = [Text(sampling_in_words(told))]
+    if told.raises:
+        parts.append(table)
+    if more > 0:
+        parts.append(Text(f"and {more} more; --output json has all of them"))
+    return Group(*parts, Text(told.unknown, style="dim"))
 
 
 def _proposal(p: ProposalReport) -> RenderableType:

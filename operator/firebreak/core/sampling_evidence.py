@@ -49,12 +49,12 @@ def times_judged(raised: str, held: Held | Unmatched | Missing) -> float | None:
     """How many times as many answers the raised rate judges; None where one of the two is no rate."""
     if isinstance(held, Absent | Unmatched | Missing) or held is None:
         return None
-    now, then = _rate(str(held)), _rate(raised)
+    now, then = rate_of(str(held)), rate_of(raised)
     return then / now if now and then else None
 
 
-def _rate(written: str) -> float | None:
-    """Of "20%" or "0.2"."""
+def rate_of(written: str) -> float | None:
+    """The share that "20%" or "0.2" says; None for anything else."""
     text = written.strip()
     try:
         value = float(text.removesuffix("%"))

@@ -42,7 +42,17 @@ def test_the_json_says_what_would_have_been_done(answered: dict[str, object]) ->
     assert answered["totals"]["contained"] == 1  # type: ignore[index]
     documented = Path("docs/backtest.md").read_text()
     (_, tried), (proposed,) = answered["whatIf"], answered["proposals"]  # type: ignore[misc]
-    keys = (*answered, *incident, *incident["actions"][0], *answered["totals"], *tried, *proposed)  # type: ignore[misc]
+    (objective,) = answered["objectives"]  # type: ignore[misc]
+    keys = (
+        *answered,
+        *objective,
+        *objective["clustering"],
+        *incident,
+        *incident["actions"][0],
+        *answered["totals"],
+        *tried,
+        *proposed,
+    )  # type: ignore[misc]
     missing = [key for key in keys if f"`{key}`" not in documented]
     assert missing == []
 

@@ -65,6 +65,8 @@ class SimulatedCluster:
             self._object(autoscaler).setdefault("spec", {}).update({"scaleTargetRef": scaled, **_ROOM[autoscaler.kind]})
         if spec.human_review and spec.human_review.rate:
             self.put(spec.human_review.rate.target, spec.human_review.rate.path, _UNKNOWN)
+        if spec.judge:
+            self.put(spec.judge.sampling_rate.target, spec.judge.sampling_rate.path, _UNKNOWN)
         for feature in spec.features:
             self.put(feature.flag.target, feature.flag.path, _UNKNOWN)
 

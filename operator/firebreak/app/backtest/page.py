@@ -18,6 +18,7 @@ from firebreak.app.backtest.plots import picture
 from firebreak.app.backtest.replayed import Replayed
 from firebreak.app.backtest.report import clustering_in_words
 from firebreak.app.backtest.report_shape import ActionReport, Between, IncidentReport, Report
+from firebreak.app.backtest.sampling import sampling_in_words
 
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
@@ -40,6 +41,7 @@ def page_of(report: Report, replayed: Replayed) -> str:
             *(_objective(report, name) for name in tracks),
             _incidents(report),
             _what_ifs(report),
+            _sampling(report),
             _proposals(report),
             _assumed(report),
         )
@@ -178,6 +180,29 @@ def _what_ifs(report: Report) -> str:
         "<section id='what-if'><h2>What if</h2><p class='sub'>The same history with one thing changed. Delay: from the "
         "onset to the containment, the median over those that were not for nothing. Judged: how many answers had to be "
         f"judged.</p>{_table(heads, rows, numbers_from=1)}</section>"
+    )
+
+
+def _sampling(report: Report) -> str:
+    told = report.sampling
+    if told is None:
+        return ""
+    heads = ("Raised", "For", "Why", "In words", "Given back", "Judged", f"At {told.raised}")
+    rows = [
+        (
+            _when(one.since),
+            _lasted(one.since, one.until) if one.until else "to the end",
+            one.reason,
+            one.because,
+            one.ended or "-",
+            f"{one.judged:,.0f}",
+            f"{one.judged_raised:,.0f}" if one.judged_raised is not None else "-",
+        )
+        for one in told.raises
+    ]
+    return (
+        f"<section id='sampling'><h2>Judging more when in doubt</h2><p>{escape(sampling_in_words(told))}.</p>"
+        f"<p class='sub'>{escape(told.unknown)}.</p>{_table(heads, rows) if rows else ''}</section>"
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from firebreak.api.v1alpha1 import AIIncident, AIService
 from firebreak.api.v1alpha1.aiservice import ClusteringStatus
 from firebreak.api.v1alpha1.policy import ContainmentPolicySpec
+from firebreak.app.backtest.raises import Raise
 from firebreak.app.backtest.read_ahead import ReadAhead
 from firebreak.app.backtest.served import Deployed, Served
 from firebreak.app.backtest.simulation import Assume, Simulation
@@ -104,6 +105,8 @@ class Replayed:
     """By objective: what would have stood in the status at the end."""
     weighed: tuple[Weighed, ...]
     """When an objective came to be judged with another G."""
+    raises: tuple[Raise, ...] = ()
+    """When the judge's sampling rate would have been raised, for the declared service."""
     problems: tuple[str, ...] = ()
 
 
@@ -140,8 +143,15 @@ class _Replay:
         self._port = ReadAhead(port, step=_common(steps), until=asked.end)
         self._sampler = Sampler(lambda _: self._port)
         self._simulations = [
-            Simulation(service=v.service, policy=v.policy, sampler=self._sampler, verdict=self._verdict, assume=assume)
-            for v in variants
+            Simulation(
+                service=v.service,
+                policy=v.policy,
+                sampler=self._sampler,
+                verdict=self._verdict,
+                assume=assume,
+                samples=at == 0,
+            )
+            for at, v in enumerate(variants)
         ]
         self._weighing = Weighing(variants[0].watched, self._port)
         self._said: dict[ObjectiveKey, Verdict] = {}
@@ -266,6 +276,7 @@ class _Replay:
             deployed=tuple(d for d in self._served.changes if d.at >= self._asked.start),
             clusterings=dict(self._weighing.told),
             weighed=tuple(self._weighing.changes),
+            raises=self._simulations[0].raises,
             problems=tuple(
                 f"how failures of {name} cluster could not be measured: {words}"
                 for name, words in self._weighing.failed.items()

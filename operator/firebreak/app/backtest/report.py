@@ -29,6 +29,7 @@ from firebreak.app.backtest.report_shape import (
     WeightReport,
     WhatIfReport,
 )
+from firebreak.app.backtest.sampling import sampling_report
 from firebreak.app.backtest.simulation import Assume
 from firebreak.core.detectors.rules import Sequential
 from firebreak.core.judgement import TRAILING_STEPS, tempered_interval
@@ -61,6 +62,7 @@ def report_of(replayed: Replayed, *, assume: Assume, healthy: Sequence[Span], pr
         what_if=tuple(_what_if(one, replayed, healthy) for one in (replayed.declared, *replayed.others))
         if replayed.others
         else (),
+        sampling=sampling_report(replayed),
         proposals=_proposals(replayed, seen, healthy),
         problems=tuple(problems),
     )

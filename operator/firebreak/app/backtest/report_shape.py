@@ -159,6 +159,37 @@ class WhatIfReport(ApiModel):
     """How many answers were judged for it."""
 
 
+class RaiseReport(ApiModel):
+    """The judge's sampling rate would have been raised."""
+
+    since: Time
+    until: Time | None
+    """None where it was raised still at the end of the range."""
+    reason: str
+    because: str
+    ended: str
+    """Why it would have been given back, in one word."""
+    judged: float
+    """How many answers were judged meanwhile, over the objectives of detector Sequential."""
+    judged_raised: float | None
+    """How many would have been, at the raised rate; None where that cannot be known."""
+
+
+class SamplingReport(ApiModel):
+    """Evidence on demand: what it would have cost. What it would have shown is not in the history."""
+
+    raised: str
+    daily_budget: str
+    raises: tuple[RaiseReport, ...]
+    seconds: float
+    judged: float
+    judged_raised: float | None
+    more: float | None
+    """How many more answers would have been judged, as a share of all that were judged in the range."""
+    unknown: str
+    """What cannot be known, in words."""
+
+
 class ProposalReport(ApiModel):
     """A target that the healthy history would have kept."""
 
@@ -195,5 +226,7 @@ class Report(ApiModel):
     totals: TotalsReport
     what_if: tuple[WhatIfReport, ...]
     """The service as declared first; empty where nothing was to be tried."""
+    sampling: SamplingReport | None = None
+    """None where the service declares no `judge.samplingRate`."""
     proposals: tuple[ProposalReport, ...]
     problems: tuple[str, ...]

@@ -19,6 +19,7 @@ from firebreak.api.v1alpha1.policy import ActionKind, Approvals, ContainmentPoli
 from firebreak.api.v1alpha1.quarantine import QuarantineSpec
 from firebreak.app.actuator import Actuator, Context
 from firebreak.app.backtest.cluster import RESPONDER, SimulatedCluster, values_told_by
+from firebreak.app.backtest.raises import Raise, Raises
 from firebreak.app.backtest.served import Deployed
 from firebreak.app.grid import EPOCH
 from firebreak.app.measuring import compared, covered
@@ -92,8 +93,12 @@ class Simulation:
         sampler: Sampler,
         verdict: Callable[[ObjectiveKey, datetime], Verdict],
         assume: Assume = Assume.HELPS,
+        samples: bool = False,
     ) -> None:
-        """`verdict` is the sampler's, or what it said at the same moment: it is asked several times in a turn."""
+        """`samples`: play the raises of the judge's sampling rate too; they change nothing of what history holds.
+
+        `verdict` is the sampler's, or what it said at the same moment: it is asked several times in a turn.
+        """
         # Whatever mode is declared: what is asked is what it would do if it were to act.
         enforced = service.spec.containment.model_copy(update={"mode": Mode.ENFORCE})
         spec = service.spec.model_copy(update={"containment": enforced, "suspend": False})
@@ -105,6 +110,7 @@ class Simulation:
         self._clock = SimulatedClock()
         self._cluster = SimulatedCluster(self.service)
         self._actuator = Actuator(self._cluster, _Gate(self._quarantined), self._clock)
+        self._raises = Raises(self.service, self._actuator, sampler) if samples else None
         self._history: dict[str, Snapshot] = {}
         self._since: datetime | None = None
         self._left: datetime | None = None
@@ -121,6 +127,11 @@ class Simulation:
         """The open incident."""
         last = self.incidents[-1] if self.incidents else None
         return last if last is not None and last.status.phase is not Phase.RESOLVED else None
+
+    @property
+    def raises(self) -> tuple[Raise, ...]:
+        """When the judge's sampling rate would have been raised."""
+        return tuple(self._raises.found) if self._raises is not None else ()
 
     # --- what history does
 
@@ -167,6 +178,8 @@ class Simulation:
             if not await self._carry_out(s, decision.commands, now):
                 self._keep_house(s, now)
                 self._sleep_until(decision.wake_at)
+                if self._raises is not None and await self._raises.look_after(s, now):
+                    self._sleep_until(now + self._step)
                 return
         self._wake_at = now
 

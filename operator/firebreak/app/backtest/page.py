@@ -201,8 +201,8 @@ def _sampling(report: Report) -> str:
         for one in told.raises
     ]
     return (
-        f"<section id='sampling'><h2>Judging more when in doubt</h2><p>{escape(sampling_in_words(told))}.</p>"
-        f"<p class='sub'>{escape(told.unknown)}.</p>{_table(heads, rows) if rows else ''}</section>"
+        f"<section id='sampling'><h2>Judging more when in doubt</h2><p>{escape(_sentence(sampling_in_words(told)))}</p>"
+        f"<p class='sub'>{escape(_sentence(told.unknown))}</p>{_table(heads, rows) if rows else ''}</section>"
     )
 
 
@@ -226,6 +226,10 @@ def _proposals(report: Report) -> str:
         "<section id='proposals'><h2>Targets that the healthy history would have kept</h2><p class='sub'>Found in: about "
         f"how long a breach at four times what it allows takes to be Confirmed.</p>{_table(heads, rows)}</section>"
     )
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def _percent(share: float) -> str:

@@ -1,6 +1,7 @@
 """What a real Prometheus answers, and what becomes of verdicts when it is killed."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -27,6 +28,7 @@ SPEC = ObjectiveSpec(
 )
 JUDGED = 'ai_judged_total{service="summarizer"}'
 BAD = 'ai_judged_bad_total{service="summarizer"}'
+IRRELEVANT = 'ai_irrelevant_total{service="summarizer"}'
 
 
 @pytest.fixture
@@ -65,40 +67,70 @@ async def test_scalars_and_refusals_are_told_apart(live):
         await live.instant('"text"', now())
 
 
+BREACHED = replace(
+    SPEC,
+    key=ObjectiveKey("docs", "summarizer", "relevance"),
+    indicator=Ratio(bad="ai_irrelevant_total", total="ai_judged_total"),
+)
+
+
 async def test_faults_change_no_verdict_but_to_inconclusive_or_error(prometheus, service, live):
-    """Prometheus killed and restarted, a scrape lost, a pod restarted: nothing is breached, nothing is lost."""
+    """Prometheus killed and restarted, a scrape lost, a pod restarted: what was met stays so, and what was breached.
+
+    Nothing is counted that was not judged, and of what was judged no more is missing than the pod had not shown.
+    """
     sampler = Sampler(lambda _: live)
-    service.counters = {JUDGED: 0.0, BAD: 0.0}
+    judged = 0
 
     def judge_some() -> None:
+        nonlocal judged
+        judged += 40
         service.counters[JUDGED] += 40
         service.counters[BAD] += 1
+        service.counters[IRRELEVANT] += 20
 
+    def start() -> None:
+        service.counters = {JUDGED: 0.0, BAD: 0.0, IRRELEVANT: 0.0}
+
+    start()
     service.before_scrape = judge_some
-    told: list[Verdict] = []
+    told: list[tuple[Verdict, Verdict]] = []
 
-    async def watch(scrapes: int) -> Verdict:
+    async def ask(moment: datetime) -> tuple[Finding, Finding]:
+        await sampler.sample([SPEC, BREACHED], moment)
+        told.append((sampler.verdict(SPEC.key, moment), sampler.verdict(BREACHED.key, moment)))
+        return told[-1][0].finding, told[-1][1].finding
+
+    async def watch(scrapes: int) -> tuple[Finding, Finding]:
         for _ in range(scrapes):
             await service.scrapes()
-            await sampler.sample([SPEC], now())
-            told.append(sampler.verdict(SPEC.key, now()))
-        return told[-1]
+            await ask(now())
+        return told[-1][0].finding, told[-1][1].finding
 
-    assert (await watch(9)).finding is Finding.MET
+    as_it_is = (Finding.MET, Finding.BREACHED)
+    assert await watch(11) == as_it_is
+    known = len(told)
     service.fails = True  # a scrape is lost
     await watch(1)
     service.fails = False
-    service.counters = {JUDGED: 0.0, BAD: 0.0}  # a pod restarts
-    assert (await watch(6)).finding is Finding.MET
+    assert await watch(2) == as_it_is
+    start()  # a pod restarts
+    assert await watch(5) == as_it_is
     prometheus.kill()
-    await sampler.sample([SPEC], now() + 3 * STEP)
-    told.append(sampler.verdict(SPEC.key, now() + 3 * STEP))
-    assert told[-1].finding is Finding.ERROR
+    assert await ask(now() + 3 * STEP) == (Finding.ERROR, Finding.ERROR)
     await prometheus.start()
-    assert (await watch(6)).finding is Finding.MET
-    assert {verdict.tier for verdict in told} == {Tier.NONE}
+    assert await watch(6) == as_it_is
+    for met, breached in told[known:]:
+        assert met.finding in (Finding.MET, Finding.INCONCLUSIVE, Finding.ERROR), met
+        assert breached.finding in (Finding.BREACHED, Finding.INCONCLUSIVE, Finding.ERROR), breached
+        assert met.tier is Tier.NONE
     restarted = Sampler(lambda _: live)
     moment = now()
     for each in (sampler, restarted):
-        await each.sample([SPEC], moment)
-    assert restarted.verdict(SPEC.key, moment) == sampler.verdict(SPEC.key, moment)
+        await each.sample([SPEC, BREACHED], moment)
+    for spec in (SPEC, BREACHED):
+        assert restarted.verdict(spec.key, moment) == sampler.verdict(spec.key, moment)
+    counts = sampler.counts(SPEC.key, moment - timedelta(hours=1))
+    assert counts is not None
+    # The first scrape is a baseline, one lies behind the restart unseen, and the last ones have not been read yet.
+    assert judged - 40 * 6 <= counts.judged.sum() <= judged

@@ -35,11 +35,12 @@ from firebreak.core.objectives import (
 )
 from firebreak.core.ports_metrics import MetricsError, MetricsPort, Vector
 from firebreak.core.promql import SelectorRefused
+from firebreak.core.writers import REACH_STEPS
 
 # A fold that begins at an epoch depends on counts from before it: nbar looks back 60 steps, to counts that are whole
-# only once every series that is still remembered has been seen (90 steps), and needs 60 steps to know that judging
-# did not begin just now. Two more for the excess of bad that is held over.
-LEAD_STEPS = FORGET_STEPS + 1 + 2 * TRAILING + 2
+# only once every series that is still remembered has been seen (90 steps) and is known to have one writer (60), and needs
+# 60 steps to know that judging did not begin just now. Two more for the excess of bad that is held over.
+LEAD_STEPS = FORGET_STEPS + REACH_STEPS + 1 + 2 * TRAILING + 2
 AT_ONCE_STEPS = 30  # so many steps may what is in service wait for what is taken in
 
 

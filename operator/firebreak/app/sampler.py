@@ -382,11 +382,29 @@ class Sampler:
             return unusable
         if (without := self._without_bucket(spec)) is not None:
             return without
+        if (contested := self._contested(spec)) is not None:
+            return contested
         coverage = self.coverage(spec.key)
         if coverage is None or not coverage.is_lost:
             return None
         told = f"{coverage}: is the judge running?"
         return inconclusive_verdict(spec, VerdictReason.JUDGE_COVERAGE_LOST, told, self._feeds.counts(spec).end)
+
+    def _contested(self, spec: ObjectiveSpec) -> Verdict | None:
+        """Several processes write one of its series, or did within the trailing steps: the counts of those are false."""
+        if self._feeds.counters_of(spec) is None:
+            return None
+        age = self._feeds.sanity(spec).contested
+        if age is None or age > TRAILING_STEPS:
+            return None
+        told = (
+            "several processes write one series: it falls to one's count and leaps back to the other's, which is no restart; "
+            "give each a label of its own, such as pod or instance, or have the store deduplicate its replicas"
+        )
+        end = self._feeds.counts(spec).end
+        return inconclusive_verdict(
+            spec, VerdictReason.SEVERAL_WRITERS, f"{told} (last at {end - spec.step * age:%H:%M:%SZ})", end
+        )
 
     def _without_bucket(self, spec: ObjectiveSpec) -> Verdict | None:
         """Of a histogram: its observations are there, and no bucket ends at the limit, so none of them can be judged."""

@@ -40,7 +40,7 @@ _DELIBERATE = (Reason.PAUSED, Reason.SUSPENDED, Reason.CLUSTERING_UNMEASURED)
 """Holds that someone wanted: containments are off, but nothing is broken."""
 _OF_READINGS = (ConditionReason.INDICATOR_ODD, ConditionReason.JUDGE_COVERAGE_LOST)
 """What was read tells them: they explain no error of a source."""
-_UNSEEN = (VerdictReason.NO_SERIES, VerdictReason.INVALID_VALUES, VerdictReason.STALE)
+_UNSEEN = (VerdictReason.NO_SERIES, VerdictReason.INVALID_VALUES, VerdictReason.STALE, VerdictReason.SEVERAL_WRITERS)
 """The indicator is at fault, not the amount of traffic."""
 
 

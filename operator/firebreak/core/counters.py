@@ -11,6 +11,7 @@ What each oddity means:
 - NaN, infinite or negative: as if the series were absent in that step, and reported;
 - the same series twice in one answer (replicas that were not deduplicated, a proxy's mistake): the larger value,
   and reported;
+- several processes that write it (writers.py): nothing is counted, and reported;
 - fractions: values are rounded to multiples of 2^-20, so that sums are exact and do not depend on their order.
 """
 
@@ -18,6 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from firebreak.core.writers import WriterWatch
 
 FORGET_STEPS = 90
 _PER_UNIT = float(2**20)
@@ -33,6 +36,7 @@ class Increments:
     invalid: int  # readings that were NaN, infinite or negative
     duplicates: int  # readings beside another of the same series
     resets: int
+    contested: Indices  # those of `series` that several processes write: they grew by nothing that can be told
 
 
 class CounterMemory:
@@ -42,6 +46,7 @@ class CounterMemory:
         self._value = np.zeros(0)
         self._step = np.zeros(0, dtype=np.int64)
         self._known = np.zeros(0, dtype=np.bool_)
+        self._writers = WriterWatch()
 
     def __len__(self) -> int:
         return len(self._value)
@@ -54,6 +59,7 @@ class CounterMemory:
             self._value = np.concatenate((self._value, np.zeros(more)))
             self._step = np.concatenate((self._step, np.zeros(more, dtype=np.int64)))
             self._known = np.concatenate((self._known, np.zeros(more, dtype=np.bool_)))
+            self._writers.grow(len(self._value))
 
     def read(self, step: int, series: Indices, values: Floats) -> Increments:
         """Take in the readings of one step, later than any before."""
@@ -70,7 +76,8 @@ class CounterMemory:
         previous = self._value[series]
         remembered = self._known[series] & (step - self._step[series] <= FORGET_STEPS)
         fell = values < previous
-        grown = np.where(remembered, np.where(fell, values, values - previous), 0.0)
+        contested = self._writers.read(step, series, previous, values, remembered)
+        grown = np.where(remembered & ~contested, np.where(fell, values, values - previous), 0.0)
         self._value[series] = values
         self._step[series] = step
         self._known[series] = True
@@ -80,6 +87,7 @@ class CounterMemory:
             invalid=invalid,
             duplicates=before - len(series),
             resets=int((remembered & fell).sum()),
+            contested=series[contested],
         )
 
     def copy_from(self, other: "CounterMemory", theirs: Indices, ours: Indices) -> None:
@@ -87,6 +95,7 @@ class CounterMemory:
         self._value[ours] = other._value[theirs]
         self._step[ours] = other._step[theirs]
         self._known[ours] = other._known[theirs]
+        self._writers.copy_from(other._writers, theirs, ours)
 
     def is_remembered(self, step: int) -> NDArray[np.bool_]:
         """Which series would still be differenced at `step`."""

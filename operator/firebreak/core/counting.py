@@ -60,6 +60,7 @@ class _Mark(IntEnum):
     PAIRED = 5  # where bad must be there beside judged: it was
     UNPAIRED = 6  # it was not, in some of the series
     TOO_MANY_REVISIONS = 7
+    CONTESTED = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,7 @@ class Sanity:
     paired: int | None = None  # of a histogram: there was a bucket at the limit
     unpaired: int | None = None  # there was none, in some of the series: what they count is left out
     too_many_revisions: int | None = None  # more than MAX_REVISIONS: what the others count is no revision's
+    contested: int | None = None  # several processes wrote one series: what it counted cannot be told
     nearest: Nearest | None = None  # of a native histogram without a bound at the limit: the bounds around it
 
 
@@ -171,6 +173,7 @@ class Counting:
             paired=ages[_Mark.PAIRED],
             unpaired=ages[_Mark.UNPAIRED],
             too_many_revisions=ages[_Mark.TOO_MANY_REVISIONS],
+            contested=ages[_Mark.CONTESTED],
             nearest=self._nearest.get(subject),
         )
 
@@ -269,6 +272,7 @@ class Counting:
         if grown.invalid:
             odd = ~(np.isfinite(values) & (values >= 0.0))
             self._marks[_Mark.INVALID, side.subject_array[index[odd]]] = step
+        self._marks[_Mark.CONTESTED, side.subject_array[grown.contested]] = step
         if grown.duplicates:
             seen, times = np.unique(index, return_counts=True)
             self._marks[_Mark.DUPLICATE, side.subject_array[seen[times > 1]]] = step

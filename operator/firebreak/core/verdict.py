@@ -47,6 +47,7 @@ class VerdictReason(StrEnum):
     STALE = "Stale"  # the last evidence is too old to speak of now
     JUDGE_COVERAGE_LOST = "JudgeCoverageLost"  # answers flow, and hardly any is judged
     NO_SUCH_BUCKET = "NoSuchBucket"  # a histogram has no bucket that ends at the declared limit
+    SEVERAL_WRITERS = "SeveralWriters"  # several processes write one series, and each takes away from the other's count
     INVALID_VALUES = "InvalidValues"  # NaN or infinite
     SOURCE_UNREACHABLE = "SourceUnreachable"
     QUERY_REFUSED = "QueryRefused"

@@ -221,6 +221,7 @@ def test_a_breach_makes_objectives_met_false_with_its_numbers() -> None:
     [
         (VerdictReason.NO_SERIES, "False"),
         (VerdictReason.STALE, "False"),
+        (VerdictReason.SEVERAL_WRITERS, "False"),
         (VerdictReason.TOO_FEW_JUDGED, "Unknown"),
         (VerdictReason.ABOVE_BUT_UNPROVEN, "True"),
     ],

@@ -429,7 +429,7 @@ class Observer:
             try:
                 found[fallback.name] = await self._fallback(namespace, fallback, routes)
             except ClusterDenied as error:
-                found[fallback.name] = Failed(because=f"it cannot be looked at: {error}")
+                found[fallback.name] = Failed(because=f"it cannot be looked at: {error}", is_seen=False)
         return found
 
     async def _fallback(

@@ -212,6 +212,16 @@ class SeeDrift:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoteUnready:
+    """How often in a row the fallback of a switch in force was seen unable to serve; 0: it can."""
+
+    action_id: str
+    looks: int
+    reason: Reason = Reason.BOTH_LEGS_BAD
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TakeShare:
     """The next share of a SwitchTraffic that is taken step by step."""
 
@@ -422,6 +432,7 @@ Command: TypeAlias = (
     | SkipStep
     | SeeInForce
     | SeeDrift
+    | NoteUnready
     | TakeShare
     | Renew
     | Judge

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncident, AIIncidentStatus, Exposure, Outcome, Phase
 from firebreak.api.v1alpha1.policy import ActionKind
 from firebreak.core import approval, blindness, containment, judging, release, requests, validation
+from firebreak.core.both_bad import both_bad
 from firebreak.core.commands import (
     AdoptPolicy,
     BeginClosing,
@@ -41,7 +42,7 @@ from firebreak.core.paging import note_hold, page
 from firebreak.core.proof import ACTIVE
 from firebreak.core.severity import ladder_of, severity_of, worst
 from firebreak.core.situation import Situation
-from firebreak.core.steps import changes_answers, helping, in_words, is_contained
+from firebreak.core.steps import changes_answers, in_words, is_contained
 
 EXPOSURE_EVERY = timedelta(minutes=5)
 """While nothing is contained, how many users it touches is estimated again this often; that is not told by itself."""
@@ -67,7 +68,7 @@ def decide(s: Situation, now: datetime) -> Decision:
         *_blocked(incident),
         _see(s, incident),
         *_fails(s, incident),
-        *_both_bad(s, incident),
+        *both_bad(s, incident, now),
         judging.judge(s, incident, now),
         validation.watch(s, incident, now),
         approval.kept_up(incident, containment.advance(s, incident, now)),
@@ -260,15 +261,6 @@ def _next_share(incident: AIIncident, action: Action, effect: InForce) -> TakeSh
     because = f"{share}% of traffic to {action.subject}: {action.share}% is in force ({effect.because})"[:1024]
     writes = contained_again(action.writes, share)
     return TakeShare(action_id=action.id, writes=writes, share=share, reason=Reason.SHARE_TAKEN, because=because)
-
-
-def _both_bad(s: Situation, incident: AIIncident) -> Iterator[Move]:
-    """Users are sent away from bad answers, to where nobody answers: neither is good, so people say which."""
-    for action in helping(incident.status):
-        ready = s.fallbacks.get(action.subject)
-        if action.kind is ActionKind.SWITCH_TRAFFIC and ready is not None and not isinstance(ready, InForce):
-            words = f"users are sent to {action.subject}, which cannot serve: {ready.because}; mend it, or give back"
-            yield Move(concern=Concern(reason=Reason.BOTH_LEGS_BAD, subject=action.id, because=words))
 
 
 def is_share_awaited(action: Action) -> bool:

@@ -29,6 +29,8 @@ class Failed:
     """It will not be so without someone's help."""
 
     because: str
+    is_seen: bool = True
+    """False: it could not be looked at, so nothing is known of it."""
 
 
 Effect: TypeAlias = InForce | Waiting | Failed

@@ -41,6 +41,7 @@ from firebreak.core.commands import (
     NoteHold,
     NoteOnDelete,
     NoteService,
+    NoteUnready,
     OpenIncident,
     Reason,
     Renew,
@@ -155,6 +156,11 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
                 message=command.because,
                 outcome=outcome,
             )
+        case NoteUnready():
+            if _action(status, command.action_id).unready_looks == command.looks:
+                return status
+            seen_at = now if command.looks else None
+            changes = _with(status, command.action_id, unready_looks=command.looks, unready_at=seen_at)
         case TakeShare():
             if _action(status, command.action_id).share == command.share:
                 return status

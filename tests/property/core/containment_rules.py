@@ -37,6 +37,7 @@ from firebreak.core.commands import (
     Command,
     Decision,
     Judge,
+    NoteUnready,
     OpenIncident,
     Reason,
     Resolve,
@@ -119,6 +120,18 @@ def broken_by_turn(setting: Setting, w: World, decision: Decision) -> Iterator[s
                     yield f"{action_id} is found not to help, and was never in force"
                 if not _is_bad_still(setting, w):
                     yield f"{action_id} is found not to help without fresh evidence of a breach"
+            case NoteUnready(looks=looks, action_id=action_id):
+                known = next(a for a in w.status.actions if a.id == action_id)
+                if (
+                    looks
+                    and known.unready_at is not None
+                    and w.now - known.unready_at < max(o.detector.step for o in setting.spec.objectives)
+                ):
+                    yield "one look at a fallback counts as two"
+            case AskPeople(reason=Reason.BOTH_LEGS_BAD) if w.is_ready or not any(
+                a.unready_looks >= 3 for a in w.status.actions
+            ):
+                yield "people are asked of a fallback that missed a look"
             case AskPeople(reason=Reason.CIRCUIT_BREAKER):
                 yield "people are asked of the circuit breaker by each incident"
             case AskPeople(reason=reason, subject=subject, number=number):

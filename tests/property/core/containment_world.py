@@ -516,6 +516,7 @@ def _record_key(status: AIIncidentStatus, said: AIIncidentSpec, age: Any) -> obj
                 age(a.renewed_at) if a in under_way and a.phase is ActionPhase.INTENDED else None,
                 age(a.proven_at),
                 age(a.drifted_at),
+                (a.unready_looks, age(a.unready_at)),
                 tuple((x.path, x.original, x.last, x.desired, x.landed, x.left, x.attempted) for x in a.writes),
             )
             for a in status.actions

@@ -60,6 +60,9 @@ P1 = [{"when": {"categories": ["PolicyViolation"]}, "severity": "P1"}]
 TWO = a_service(a_ratio(), a_ratio("violations", category="PolicyViolation"))
 
 
+_RATIO = a_ratio()
+_SLOW = a_service(_RATIO | {"detector": _RATIO["detector"] | {"step": "15m"}})
+"""Whose steps of evidence are a tick apart, as everything else that takes time."""
 FREEZE = a_policy(
     guardrails={"cooldown": "15m", "freeze": [{"cron": "0 3 4 5 *", "timeZone": "UTC", "duration": "30m"}]}
 ).guardrails
@@ -168,11 +171,17 @@ def small_cases() -> dict[str, Case]:
             _IN_FORCE,
             flips("is_ready"),
             _CONTAIN,
-            policy=quick_policy(SMALL | {"weights": [10, 100]}, STATIC),
+            setting=Setting(
+                spec=_SLOW.spec, policy=quick_policy(SMALL | {"weights": [10, 100]}, STATIC), remembers_pages=False
+            ),
             must_end=False,
         ),
         "two switches, and the first may never be seen in force": a_case(
-            _IN_FORCE, _TWO_WAYS, flips("is_ready"), policy=quick_policy(SMALL, STATIC), must_end=False
+            _IN_FORCE,
+            _TWO_WAYS,
+            flips("is_ready"),
+            setting=Setting(spec=_SLOW.spec, policy=quick_policy(SMALL, STATIC), remembers_pages=False),
+            must_end=False,
         ),
         "two switches that wait for approval, and a person": a_case(
             _IN_FORCE,

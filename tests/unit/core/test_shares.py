@@ -24,12 +24,13 @@ from tests.builders import (
 from firebreak.api.v1alpha1.incident import ActionPhase, Outcome
 from firebreak.core.commands import Judge, Reason, Retarget, TakeShare
 from firebreak.core.decide import decide
-from firebreak.core.observations import Effect, InForce, Waiting
+from firebreak.core.observations import Effect, Failed, InForce, Waiting
 from firebreak.core.record import landed, with_action
 from firebreak.core.situation import Situation
 
 IN_SHARES: dict[str, Any] = TO_SMALL | {"weights": [10, 50, 100]}
 STANDS = InForce(because="the route is accepted")
+UNKNOWN = Failed(because="it cannot be looked at: 403", is_seen=False)
 READY, NOT_READY = InForce(because="2 ready"), Waiting(because="Service summarizer-small has no ready endpoint")
 
 
@@ -97,15 +98,53 @@ def test_a_fallback_that_cannot_serve_gives_its_traffic_back(step: dict[str, Any
     assert [a.subject for a in status_of(s).actions] == ["small-model", "apology"]
 
 
+def _looked_at(s: Situation, *looks: Effect, step: float = 1) -> Situation:
+    """What was seen of the fallback in force, a step of evidence after the other."""
+    for i, ready in enumerate(looks):
+        s = settled(replace(s, fallbacks={"small-model": ready}), at(minutes=9 + step * i))
+    return s
+
+
 def test_a_fallback_that_fails_after_the_switch_is_for_people() -> None:
     """It is not known which leg is the worse one."""
-    s = contained_by_switch(policy=a_policy(TO_SMALL))
-    s = settled(replace(s, fallbacks={"small-model": NOT_READY}), at(minutes=9))
+    s = _looked_at(contained_by_switch(policy=a_policy(TO_SMALL)), NOT_READY, NOT_READY, NOT_READY)
     page = status_of(s).page
     assert page is not None
     assert page.reason == Reason.BOTH_LEGS_BAD
     assert "users are sent to small-model, which cannot serve" in page.message
     assert action_of(s, "SwitchTraffic").phase is ActionPhase.IN_FORCE
+    assert status_of(_looked_at(s, READY)).page is None
+
+
+@pytest.mark.parametrize(
+    "looks",
+    [
+        (NOT_READY,),
+        (NOT_READY, NOT_READY),
+        (NOT_READY, NOT_READY, READY, NOT_READY, NOT_READY),
+        (NOT_READY, UNKNOWN, NOT_READY, UNKNOWN),
+        (UNKNOWN,) * 9,
+    ],
+)
+def test_a_fallback_that_misses_a_look_pages_nobody(looks: tuple[Effect, ...]) -> None:
+    """Three in a row do; one that says nothing is none of them, and begins no new row."""
+    s = contained_by_switch(policy=a_policy(TO_SMALL))
+    assert status_of(_looked_at(s, *looks)).page is None
+
+
+def test_many_looks_within_a_step_are_one() -> None:
+    """A turn may come every second."""
+    s = contained_by_switch(policy=a_policy(TO_SMALL))
+    many = _looked_at(s, *(NOT_READY,) * 50, step=1 / 60)
+    assert status_of(many).page is None
+    assert action_of(many, "SwitchTraffic").unready_looks == 1
+    assert decide(many, at(minutes=9.9)).wake_at == at(minutes=10)
+
+
+def test_what_pages_stays_while_it_cannot_be_looked_at() -> None:
+    """Only that it can serve takes the page back."""
+    s = _looked_at(contained_by_switch(policy=a_policy(TO_SMALL)), *(NOT_READY,) * 3, UNKNOWN)
+    assert status_of(s).page is not None
 
 
 @pytest.mark.parametrize("asked", [{"release": True}, {"contain": True}])

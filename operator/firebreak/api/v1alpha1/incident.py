@@ -202,6 +202,10 @@ class Action(ApiModel):
     """Of a SwitchTraffic being released: percent of traffic that the primary has again."""
     given_back_at: Time | None = None
     """When that share was seen in force."""
+    unready_looks: int = 0
+    """Of a SwitchTraffic in force: in how many looks in a row, at most 3, its fallback could not serve."""
+    unready_at: Time | None = None
+    """When that was seen last."""
     drifted_at: Time | None = None
     """When someone else was seen to have changed it while it was in force."""
     message: Text = ""

@@ -12,7 +12,9 @@ from firebreak.api.v1alpha1.sampling import RaisedSpan, SamplingRaiseStatus
 from firebreak.core.clustering import DAY_STEPS
 
 CEILING_STEPS = int(MOST_OF_A_DAY / timedelta(minutes=1))
-"""So many of the last `DAY_STEPS` it may be raised: what is usual is told from hours of steps."""
+"""So many of the last `DAY_STEPS` it may be raised in one go: what is usual is told from hours of steps."""
+_TOUCHED_STEPS = 60
+"""Each further run leaves one more hour that is neither raised nor as usual."""
 _ROOM_STEPS = 120
 """A raise that had room for less would be given back before it has told much, and be raised again at once."""
 _MOST_RUNS = 32
@@ -39,12 +41,22 @@ def raised_lately(record: SamplingRaiseStatus, step: timedelta, now: datetime) -
 
 def is_too_long(record: SamplingRaiseStatus, step: timedelta, now: datetime) -> bool:
     """Whether it may not be raised any longer, whatever for."""
-    return raised_lately(record, step, now) >= step * CEILING_STEPS
+    return raised_lately(record, step, now) >= _most(step, _runs_lately(record, step, now))
 
 
 def has_room(record: SamplingRaiseStatus, step: timedelta, now: datetime) -> bool:
     """Whether a raise that began now would not be over at once."""
-    return raised_lately(record, step, now) <= step * (CEILING_STEPS - _ROOM_STEPS)
+    most = _most(step, _runs_lately(record, step, now) + 1)
+    return raised_lately(record, step, now) <= most - step * _ROOM_STEPS
+
+
+def _most(step: timedelta, runs: int) -> timedelta:
+    return step * (CEILING_STEPS - _TOUCHED_STEPS * max(0, runs - 1))
+
+
+def _runs_lately(record: SamplingRaiseStatus, step: timedelta, now: datetime) -> int:
+    begins = now - step * DAY_STEPS
+    return sum(run.until > begins for run in record.runs) + (record.since is not None)
 
 
 def runs_after(record: SamplingRaiseStatus, now: datetime) -> tuple[RaisedSpan, ...]:

@@ -15,7 +15,7 @@ from firebreak.core.field_writes import ours, value_of
 from firebreak.core.ports import ABSENT, Absent, Changed, Landed, Missing, Refused, WriteResult
 from firebreak.core.sampling_raise import QUIET_STEPS, Sampling, decide_sampling
 from firebreak.core.sampling_record import after_write, is_raised
-from firebreak.core.sampling_time import CEILING_STEPS, raised_lately, spent_today
+from firebreak.core.sampling_time import CEILING_STEPS, is_too_long, raised_lately, spent_today
 from firebreak.core.situation import Hold
 from firebreak.core.verdict import Tier
 
@@ -92,7 +92,7 @@ class Sampled(RuleBasedStateMachine):
             write = seen.record.write
             assert write is not None
             declared = seen.declared is not None and seen.declared.raised == write.desired.value
-            within = raised_lately(seen.record, seen.step, self.now) < CEILING
+            within = not is_too_long(seen.record, seen.step, self.now)
             wanted = declared and seen.mode is Mode.ENFORCE and seen.held == write.desired.value and unclear and within
             if wanted and spent_today(seen.record, self.now) < DECLARED.daily_budget:
                 assert decided.record == seen.record, "evidence that is not weak, or cannot be read, gives nothing back"

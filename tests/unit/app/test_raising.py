@@ -126,3 +126,39 @@ def test_it_is_raised_and_given_back_with_the_rights_of_the_account_that_the_ser
     assert replica.client.written_as == [("service-0", "system:serviceaccount:docs:robot")] * 3, (
         "raised, given back, let go"
     )
+
+
+@pytest.mark.parametrize(
+    "mishap",
+    [
+        Mishap.KILLED_BEFORE,
+        Mishap.KILLED_AFTER,
+        Mishap.ANSWER_LOST,
+        Mishap.LATE_AND_CUT_OFF,
+        Mishap.CONFLICT,
+        Mishap.FAILED,
+        Mishap.FORBIDDEN,
+    ],
+)
+def test_whatever_happens_at_a_write_nothing_stays_raised_when_the_service_is_gone(mishap: Mishap) -> None:
+    """Raised, then deleted; at each of the writes on the way a replica is killed, cut off, refused or not answered."""
+
+    async def story(mishaps: dict[int, Mishap]) -> Played:
+        played = Played()
+        played.world.tier = Tier.WATCH
+        played.world.add(1)
+        played.start(2, Boundaries(mishaps, lambda _: None))
+        await until(40.0)
+        played.world.api.delete(place("firebreak.dev/v1alpha1", "aiservices", "service-0"))
+        await until(200.0)
+        played.end()
+        return played
+
+    undisturbed = run(story({})).asked
+    assert len(undisturbed) >= 8, "created, held, intended, written, told, and back"
+    for boundary, asked in enumerate(undisturbed):
+        played = run(story({boundary: mishap}))
+        assert played.world.rates() == ["2%"], asked
+        assert played.world.api.all(RAISES.plural) == [], asked
+        owners = [e["manager"] for c in played.world.api.all("configmaps") for e in c["metadata"]["managedFields"]]
+        assert "firebreak" not in owners, asked

@@ -79,19 +79,28 @@ def test_a_raised_review_rate_that_is_given_back_is_no_loss():
 
 
 @given(
-    runs=st.lists(st.integers(60, CEILING_STEPS), min_size=1, max_size=3).filter(lambda r: sum(r) <= CEILING_STEPS),
-    pauses=st.lists(st.integers(0, 200), min_size=3, max_size=3),
+    runs=st.lists(st.integers(60, CEILING_STEPS), min_size=1, max_size=8),
+    pauses=st.lists(st.integers(0, 200), min_size=8, max_size=8),
     times=st.sampled_from([10, 50]),
 )
 def test_a_rate_that_was_raised_for_as_long_as_it_may_be_is_no_loss_when_it_is_given_back(
     runs: list[int], pauses: list[int], times: int
 ) -> None:
     """At no moment of the next hours: the bound on all raises is the one that what is usual allows."""
+    kept = [r for n, r in enumerate(runs) if sum(runs[: n + 1]) + 60 * n <= CEILING_STEPS]
+    runs = kept or [CEILING_STEPS]
     raised = [rate for n, p in zip(runs, pauses, strict=False) for rate in [2.0] * p + [2.0 * times] * n]
     before = [2.0] * max(0, 24 * 60 - len(raised))
     for after in (60, 90, 200, 400, 800):
         rates = np.array([*before, *raised, *[2.0] * after])[-25 * 60 :]
         assert not is_lost(list(rates), [100.0] * len(rates)), after
+
+
+def test_what_the_bound_on_raises_forbids_would_look_like_a_loss() -> None:
+    """Fourteen hours in as many pieces leave no hour as usual: so each piece counts for more than it lasts."""
+    raised = [rate for _ in range(14) for rate in [2.0] * 40 + [100.0] * 60]
+    rates = [*[2.0] * 1500, *raised, *[2.0] * 90][-1500:]
+    assert is_lost(rates, [100.0] * len(rates))
 
 
 def test_a_rate_that_is_lowered_for_good_becomes_the_usual():

@@ -26,7 +26,7 @@ from tests.builders import (
 )
 
 from firebreak.api.v1alpha1.aiservice import Mode, SamplingRate, SamplingState
-from firebreak.api.v1alpha1.sampling import RaisePhase, SamplingRaiseStatus
+from firebreak.api.v1alpha1.sampling import RaisedSpan, RaisePhase, SamplingRaiseStatus
 from firebreak.core.claims import claims_of, conflicts
 from firebreak.core.commands import Reason
 from firebreak.core.feasibility import infeasible_steps
@@ -232,10 +232,19 @@ def test_a_proof_may_take_longer_than_the_budget_but_not_for_ever() -> None:
     assert "raised for 14h of the last 1d" in back.because
 
     over = sampling(record=after_write(back, LANDED, at(hours=14)), proof="whether the repair holds is being proven")
-    waits = decided(over, at(hours=25, minutes=59))
+    waits = decided(over, at(hours=26, minutes=59))
     assert (waits.record.phase, waits.told.state) == (RaisePhase.NORMAL, SamplingState.WANTED)
-    assert "it was raised for 12h1m of the last 1d" in waits.told.message
-    assert decided(over, at(hours=26)).record.phase is RaisePhase.INTENDED, "with two hours to be of use"
+    assert "it was raised for 11h1m of the last 1d" in waits.told.message
+    assert decided(over, at(hours=27)).record.phase is RaisePhase.INTENDED, "with two hours to be of use"
+
+
+def test_many_short_raises_are_bounded_sooner_than_a_long_one() -> None:
+    """Each leaves an hour that is neither raised nor as usual: five deployments cost four hours of the fourteen."""
+    runs = tuple(RaisedSpan(since=at(hours=2 * n), until=at(hours=2 * n + 1)) for n in range(4))
+    proving = replace(raised(at(hours=8)), proof="whether RollBack helps is being proven")
+    s = replace(proving, record=proving.record.model_copy(update={"runs": runs}))
+    assert decided(s, at(hours=13, minutes=59)).record.phase is RaisePhase.RAISED
+    assert decided(s, at(hours=14)).record.phase is RaisePhase.GIVING_BACK
 
 
 def test_the_bound_on_all_raises_counts_steps() -> None:

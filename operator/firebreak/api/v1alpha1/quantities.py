@@ -19,8 +19,8 @@ STEP_PATTERN = r"^[0-9]{0,4}[1-9][0-9]{0,4}(s|m)$"
 TARGET_PATTERN = r"^([1-9][0-9]?(\.[0-9]{1,6})?|0\.[0-9]{0,5}[1-9][0-9]{0,5})%$"
 
 MOST_OF_A_DAY = timedelta(hours=14)
-"""What is usual is told from the lower quartile of a day's hours (core/coverage.py): three runs of this length together,
-which touch 17 of them, leave seven that are as usual."""
+"""What is usual is told from the lower quartile of a day's hours (core/coverage.py): one run of this length touches 15
+of them, and leaves enough that are as usual."""
 
 _UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1), "s": timedelta(seconds=1)}
 

@@ -69,7 +69,8 @@ class SamplingRaiseStatus(ApiModel):
     spent_on: Annotated[str, Field(max_length=10)] = ""
     """The day (UTC)."""
     runs: Annotated[tuple[RaisedSpan, ...], Field(max_length=32)] = ()
-    """When it was raised lately, without what is raised now: of 1,440 steps it may be raised for 840, for whatever reason."""
+    """When it was raised lately, without what is raised now: of 1,440 steps it may be raised for 840, less 60 for
+    each run after the first, for whatever reason."""
 
 
 class SamplingRaise(Resource):

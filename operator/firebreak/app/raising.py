@@ -7,6 +7,7 @@ turn begins with what the record says and the cluster shows.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
@@ -35,6 +36,7 @@ log = structlog.get_logger()
 
 _MOVES = 4
 """Intent, write, and back again at most."""
+_TRY_AGAIN = timedelta(minutes=1)
 _NOTHING = Decided(record=SamplingRaiseStatus(), told=SamplingTold())
 
 
@@ -95,6 +97,10 @@ class Raiser:
         """The service is gone: give back what was raised for it, and drop the record. Raises ClusterError, Stale."""
         self._unrecorded.pop(key, None)
         await self._carry_out(key, None, lambda place: self._orphaned(key, place))
+        record = self._records.of(key)
+        if record is not None and is_raised(record.status):
+            # Nothing else calls for a turn of a service that is gone.
+            self._turns.wake(key, self._clock.now() + _TRY_AGAIN)
 
     async def _carry_out(
         self, key: ServiceKey, declared: SamplingRate | None, facts: Callable[[Held | Unmatched | Missing], Sampling]

@@ -128,6 +128,34 @@ def test_it_is_raised_and_given_back_with_the_rights_of_the_account_that_the_ser
     )
 
 
+def test_what_may_not_be_given_back_is_tried_until_it_may() -> None:
+    """Although the service is gone, and nothing else calls for a turn of it."""
+
+    async def story() -> Played:
+        played = Played()
+        played.world.tier = Tier.WATCH
+        played.world.add(1)
+        played.start(1, Boundaries({}, lambda _: None))
+        (replica,) = played.replicas
+        await until(40.0)
+        replica.client.forbid("configmaps")
+        played.world.api.delete(place("firebreak.dev/v1alpha1", "aiservices", "service-0"))
+        await until(3600.0)
+        (record,) = played.world.api.all(RAISES.plural)
+        assert record["status"]["phase"] == "GivingBack"
+        assert "configmaps may not be patched" in record["status"]["message"]
+        assert len(replica.client.written_as) < 80, "once a minute"
+        replica.client.forbid("")
+        await until(3700.0)
+        played.end()
+        return played
+
+    played = run(story())
+
+    assert played.world.rates() == ["2%"]
+    assert played.world.api.all(RAISES.plural) == []
+
+
 @pytest.mark.parametrize(
     "mishap",
     [

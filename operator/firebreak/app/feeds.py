@@ -226,6 +226,11 @@ class Feeds:
         feed = self._known(spec)
         return feed.counting.sanity(feed.counting.index(subject_of(spec)))
 
+    def contested(self, spec: Watched) -> int | None:
+        """For how many steps none of its series has been written by several processes; None is never."""
+        feed = self._known(spec)
+        return feed.counting.contested(feed.counting.index(subject_of(spec)))
+
     def counts(
         self, spec: Watched, since: datetime = EPOCH, revision: str | None = None, until: datetime | None = None
     ) -> Counts:

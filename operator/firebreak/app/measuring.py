@@ -19,7 +19,7 @@ from firebreak.core.revision import RevisionFacts
 from firebreak.core.sampling_evidence import held_at, times_judged
 from firebreak.core.verdict import Finding, Verdict, VerdictReason
 
-_NOT_KNOWN = (VerdictReason.NOT_SAMPLED_YET, VerdictReason.STALE)
+_NOT_KNOWN = (VerdictReason.NOT_SAMPLED_YET, VerdictReason.STALE, VerdictReason.SEVERAL_WRITERS)
 
 
 def oddities(sampler: Sampler, measured: Collection[ObjectiveKey]) -> tuple[Problem, ...]:
@@ -51,7 +51,7 @@ def covered(sampler: Sampler, measured: Collection[ObjectiveKey]) -> Mapping[str
 
 
 def expected_delays(sampler: Sampler, verdicts: Iterable[Verdict]) -> Mapping[str, timedelta | None]:
-    """Until a breach of each objective would be found, None for never; without those that cannot be read now."""
+    """Until a breach of each objective would be found, None for never; without those of which nothing can be told now."""
     return {
         v.objective.objective: sampler.expected_delay(v.objective)
         for v in verdicts

@@ -230,9 +230,10 @@ class Sampler:
         spec = self._feeds.exposures.get(service)
         if spec is None or self._feeds.counters_of(spec) is None:
             return None
-        away = self._feeds.sanity(spec).seen
-        if away is None:
-            return None
+        sanity = self._feeds.sanity(spec)
+        away = sanity.seen
+        if away is None or _is_lately(sanity.contested):
+            return None  # of a counter that nothing can be told of, nothing counted is no proof either
         counts = self._feeds.counts(spec, since, revision)
         seen = range(max(0, len(counts) - away))
         return tuple(Answered(at=counts.starts(i + 1), answers=float(counts.judged[i])) for i in seen)
@@ -348,7 +349,7 @@ class Sampler:
         """
         spec = self._feeds.objectives[key]
         judged = self._feeds.counters_of(spec)
-        if judged is None or not isinstance(spec.indicator, Ratio):
+        if judged is None or not isinstance(spec.indicator, Ratio) or _is_lately(self._feeds.contested(spec)):
             return None
         exposure, errors = self._feeds.exposures.get(key.service_key), self._feeds.judge_errors.get(key)
         if exposure is not None and exposure.step != spec.step:
@@ -394,8 +395,8 @@ class Sampler:
         """Several processes write one of its series, or did within the trailing steps: the counts of those are false."""
         if self._feeds.counters_of(spec) is None:
             return None
-        age = self._feeds.sanity(spec).contested
-        if age is None or age > TRAILING_STEPS:
+        age = self._feeds.contested(spec)
+        if age is None or not _is_lately(age):
             return None
         told = (
             "several processes write one series: it falls to one's count and leaps back to the other's, which is no restart; "
@@ -440,7 +441,7 @@ class Sampler:
             ),
             (sanity.unpaired, "some series have no bucket that ends at the limit: what they count is left out"),
         )
-        return tuple(words for age, words in told if age is not None and age <= TRAILING_STEPS)
+        return tuple(words for age, words in told if _is_lately(age))
 
     def _kind(self, spec: ObjectiveSpec, now: datetime) -> Kind:
         """The kind of `verdict`, for a ratio without the cost of its intervals."""
@@ -454,6 +455,10 @@ class Sampler:
     def _evidence(self, spec: ObjectiveSpec) -> float:
         feed = self._feeds.counters_of(spec)
         return feed.evidence(spec) if feed is not None else 0.0
+
+
+def _is_lately(age: int | None) -> bool:
+    return age is not None and age <= TRAILING_STEPS
 
 
 def _is_recent(age: int | None) -> bool:

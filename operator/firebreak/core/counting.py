@@ -177,6 +177,11 @@ class Counting:
             nearest=self._nearest.get(subject),
         )
 
+    def contested(self, subject: int) -> int | None:
+        """That of its sanity alone, since it is asked of a fleet at each step."""
+        last, mark = self.last_step, int(self._marks[_Mark.CONTESTED, subject])
+        return None if last is None or mark == _NEVER else last - mark
+
     def advance(self, step: int, bad: Vector, total: Vector | None) -> StepCounts:
         """Take in one step's readings; without `total`, the one counter counts events that are all bad.
 

@@ -111,6 +111,8 @@ BAD: list[tuple[str, Manifest, Callable[[Spec], None], str]] = [
     ("a duration in words", SERVICE, put("revision", "knownGood", "after", value="one day"), "such as 90s, 1h30m"),
     ("a window of zero", SERVICE, put(*VIOLATIONS, "detector", "window", value="0s"), "duration above zero"),
     ("two indicators", SERVICE, put(*FRESHNESS, "indicator", "name", value="x"), "exactly one of name"),
+    ("a native limit of zero", SERVICE, put(*GROUNDEDNESS, "indicator", value={"histogram": {
+        "selector": "score", "atMost": 0, "buckets": "Native"}}), "the limit must be above 0"),
     ("a label with a dash", SERVICE, put("metrics", "labels", value={"my-service": "x"}), "every key must match"),
     ("fallbacks without a route", SERVICE, drop("traffic"), "fallbacks need traffic.routes"),
     ("a fallback to nothing", SERVICE, drop("fallbacks", 0, "backend"), "exactly one of backend and static"),

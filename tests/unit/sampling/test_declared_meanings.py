@@ -14,7 +14,7 @@ from firebreak.app.grid import Grid
 from firebreak.app.sampler import Sampler
 from firebreak.core.counters import FORGET_STEPS
 from firebreak.core.detectors.rules import Sequential
-from firebreak.core.objectives import ObjectiveKey, ObjectiveSpec, Ratio, SourceKey
+from firebreak.core.objectives import ExposureSpec, ObjectiveKey, ObjectiveSpec, Ratio, SourceKey
 from firebreak.core.verdict import Finding, RecoveryFinding, Tier, Verdict, VerdictReason
 from firebreak.core.writers import LEAPS
 
@@ -280,6 +280,18 @@ async def test_two_processes_that_write_one_series_say_nothing():
     now = at(30 + together + 19)
     assert sampler.recovery(SPEC.key, at(30), None, 0.2, now).finding is RecoveryFinding.INCONCLUSIVE
     assert not sampler.health(SPEC.key, at(30), None, now).meets
+    # Nor that nobody is answered, where the counter of answers is one that two write: it is no proof of moved traffic.
+    exposure = ExposureSpec(
+        service=SPEC.key.service_key,
+        source=SPEC.source,
+        selector="judged_total",
+        step=GRID.step,
+        settle=GRID.settle,
+        matchers=SPEC.matchers,
+    )
+    await sampler.sample([SPEC, exposure], now)
+    assert sampler.answers(SPEC.key.service_key, at(50)) is None
+    assert sampler.coverage(SPEC.key) is None
     # It is over an hour after the last sign of it, and what was counted meanwhile is none of either's.
     _, said = await told(healthy([*alone, *mixed, *after]), 30 + together + 90)
     assert said[-1].finding is Finding.MET

@@ -156,7 +156,8 @@ class HistogramRef(ApiModel):
         "json_schema_extra": cel(
             ("has(self.above) != has(self.atMost)", "give exactly one of above and atMost"),
             (
-                "self.buckets != 'Native' || (has(self.above) ? self.above > 0.0 : self.atMost > 0.0)",
+                "self.buckets != 'Native' || (!(has(self.above) && self.above <= 0.0) && "
+                "!(has(self.atMost) && self.atMost <= 0.0))",
                 "with buckets Native the limit must be above 0: zero lies within a bucket",
             ),
         )

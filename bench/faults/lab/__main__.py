@@ -59,7 +59,7 @@ def _try_all(chosen: argparse.Namespace) -> int:
         run = Run(world, seed=chosen.seed, chosen=is_chosen, minutes=chosen.minutes, lanes=chosen.lanes, tally=tally)
         run.all([STORIES[kind] for kind in chosen.story or STORIES])
     print(*tally.summary(), sep="\n")
-    return 1 if tally.failed or not tally.tried else 0
+    return 1 if tally.failed or tally.broken or not tally.tried else 0
 
 
 def _replay(point: Point) -> int:

@@ -11,7 +11,7 @@ class Mishap(StrEnum):
     KILLED_AFTER = "killed-after"
     """The process is killed after the request was carried out, before it hears of that."""
     CUT_OFF = "cut-off"
-    """From here on this replica reaches neither API server nor Prometheus for longer than the Lease lasts."""
+    """From here on this replica does not reach the API server, for longer than the Lease lasts."""
     ANSWER_LOST = "answer-lost"
     """The request is carried out, and its answer is lost."""
     LATE = "late"

@@ -156,8 +156,8 @@ class Proxy:
                 body = await answer.read()
         except (aiohttp.ClientError, OSError):
             return None
+        self._seen(asked, answer.status, body)
         if first:
-            self._seen(asked, answer.status, body)
             fault.after()
         kept = {n: v for n, v in answer.headers.items() if n.lower() not in _HOP_BY_HOP}
         return web.Response(status=answer.status, headers=kept, body=body)

@@ -66,11 +66,15 @@ class Run:
         with ThreadPoolExecutor(max_workers=len(kinds) * self._lanes) as pool:
             begun = [pool.submit(kind.first) for kind in kinds]
             begun += [pool.submit(kind.beside) for kind in kinds for _ in range(self._lanes - 1)]
-            for each in begun:
-                each.result()
+            self._await(begun)
         with ThreadPoolExecutor(max_workers=len(kinds)) as pool:
-            for each in [pool.submit(kind.strike_everybody) for kind in kinds]:
-                each.result()
+            self._await([pool.submit(kind.strike_everybody) for kind in kinds])
+
+    def _await(self, begun: Sequence[Future[None]]) -> None:
+        """Until all are over; one that cannot go on keeps the others from nothing."""
+        for each in begun:
+            if (error := each.exception()) is not None:
+                self.tally.broke("a namespace", error)
 
     def has_time(self) -> bool:
         """Whether another story may begin."""
@@ -162,7 +166,11 @@ class Kind:
                 return
 
     def _try(self, lane: Lane, point: Point) -> list[str]:
-        story = lived(lane, point)
+        try:
+            story = lived(lane, point)
+        except Exception as error:
+            self._run.tally.broke(point, error)
+            return [str(error)]
         wrong = wrong_with(point, story.ending, self._undisturbed.result())
         self._run.tally.add(point, story, wrong)
         return wrong

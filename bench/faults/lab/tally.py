@@ -22,7 +22,15 @@ class Tally:
     missed: list[Point] = field(default_factory=list)
     """Points whose boundary was not met: a record is written a time more or less, as things come."""
     failed: list[Point] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    """Where the bench itself could not go on; it says nothing of the operator."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def broke(self, what: object, error: BaseException) -> None:
+        """The bench itself could not go on there."""
+        with self._lock:
+            self.broken.append(f"{what}: {type(error).__name__}: {str(error)[:600]}")
+            print(f"BROKEN {self.broken[-1]}", flush=True)
 
     def add(self, point: Point, lived: Lived, wrong: Sequence[str]) -> None:
         """One more."""
@@ -58,9 +66,10 @@ class Tally:
         )
         if self.missed:
             yield f"{len(self.missed)} points were not met: {', '.join(map(str, self.missed))}"
+        yield from (f"the bench itself failed at {what}" for what in self.broken)
         left = self.wanted - tried - len(self.missed)
         if left:
-            yield f"{left} were not tried for want of time: --minutes 0 tries all"
+            yield f"{left} were not tried; for want of time, --minutes 0 tries all"
         if self.failed:
             yield "live through one again: python -m bench.faults.lab replay NAME"
 

@@ -3,6 +3,7 @@
 Everything is real but the doors: the processes, the control plane, the workloads' pods, their traffic and metrics.
 """
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
@@ -105,9 +106,11 @@ class Lane:
             self._processes.append(process)
             self._traffic.doors.append(process)
             process.start()
+            alive = asyncio.create_task(process.keep_alive())
             try:
                 yield process
             finally:
+                alive.cancel()
                 process.end()
 
     async def _close(self) -> None:
@@ -149,7 +152,11 @@ class Lane:
                 self._until_settled()
             except NotSo as not_so:
                 is_over, why = False, str(not_so).splitlines()[0]
+                for process in self._processes:
+                    process.dump()
         ending = self._ending(bad, fix, is_over, time.monotonic() - began, failed, why)
+        for process in self._processes:
+            process.ended.clear()
         told = [f"{p.name}: {line}" for p, n in zip(self._processes, said, strict=True) for line in p.told()[n:]]
         self._good = replace(fix, name="good")
         return Lived(ending, self._traffic.is_reached, tuple(told))
@@ -222,7 +229,7 @@ class Lane:
             written=tuple((s, "now" if s == "restarted" else name(v)) for s, v in witness.written),
             boundaries=tuple(self._traffic.passed),
             failures=tuple(f for p, n in zip(self._processes, failed, strict=True) for f in p.failures()[n:]),
-            wrong=(*witness.wrong, *filter(None, (why,))),
+            wrong=(*witness.wrong, *(e for p in self._processes for e in p.ended), *filter(None, (why,))),
             settings=(),
             wanted=frozenset(),
             changes=(),

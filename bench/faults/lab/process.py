@@ -41,6 +41,8 @@ class OperatorProcess:
         self._out: IO[bytes] | None = None
         self._started = 0
         self._is_over = False
+        self.ended: list[str] = []
+        """How it ended by itself, each time: nobody but us may end it."""
         self._loop = asyncio.get_running_loop()
 
     def start(self) -> None:
@@ -56,6 +58,7 @@ class OperatorProcess:
             "POD_NAME": f"{self.name}-{self._started}",
             "POD_IP": "127.0.0.1",
             "FIREBREAK_PORT": "0",
+            "PYTHONFAULTHANDLER": "1",
             # Starts again and again: compile once.
             "PYTHONDONTWRITEBYTECODE": "",
             "PYTHONPYCACHEPREFIX": str(self._log.parent / "pycache"),
@@ -97,11 +100,29 @@ class OperatorProcess:
         """The lines that it and those before it have logged."""
         return self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
 
+    async def keep_alive(self) -> None:
+        """Start it again when it has ended by itself, as a Deployment does."""
+        while True:
+            await asyncio.sleep(0.3)
+            if self._running is not None and (code := self._running.poll()) is not None:
+                self.ended.append(f"{self.name} ended by itself: {signal.Signals(-code).name if code < 0 else code}")
+                self._forget()
+                self.start()
+
+    def dump(self) -> None:
+        """End it, and let it say in its log where it was."""
+        self._end(signal.SIGABRT)
+
     def _end(self, number: signal.Signals) -> None:
         if self._running is not None:
             self._running.send_signal(number)
             self._running.wait()
+        self._forget()
+
+    def _forget(self) -> None:
+        if self._running is not None:
             self.living.discard(self._running)
+            self._running = None
         if self._out is not None:
             self._out.close()
 

@@ -29,7 +29,9 @@ def _settings() -> kopf.OperatorSettings:
     settings.posting.enabled = False
     # Kopf strips its finalizer from whatever it watches, and the default name is every Kopf operator's.
     settings.persistence.finalizer = "firebreak.dev/never-set"
-    settings.process.ultimate_exiting_timeout = 20
+    # Kopf sends SIGKILL to the process so long after a run that failed, whether it ended or not: meanwhile ours is the
+    # next run. A stop of ours sets the stop-flag, at which Kopf does not do so anyway.
+    settings.process.ultimate_exiting_timeout = None
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
     settings.watching.connect_timeout = 10

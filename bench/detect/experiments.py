@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from bench.detect.changes import FollowedChanges
 from bench.detect.peers import BurnRates, Firebreak, Posterior, RatioInARow, Rule
 from bench.detect.weather import DAY, NOISE, Services, Weather
 from numpy.typing import NDArray
 
 from firebreak.core.clustering import measure_clustering
-from firebreak.core.detectors.regression import before_after, side_by_side
 from firebreak.core.detectors.rules import CONFIRMED_STEPS, SUSPECTED_STEPS, WATCH_STEPS, Sequential
 from firebreak.core.detectors.sequential import SequentialFolds
 from firebreak.core.recovery import judge_recovery
@@ -110,8 +110,12 @@ def service_months(
     measure: bool = False,
     said: Progress = lambda _: None,
     days: int = 30,
+    changes: int = 0,
 ) -> list[Month]:
-    """Confirmed alarms of the default policy at a constant rate, per volume; with G measured over 14 days before."""
+    """Containments by the default policy at a constant rate, per volume; with G measured over 14 days before.
+
+    Confirmed alarms, and breaches right after one of so many harmless changes of revision.
+    """
     rows = len(volumes) * months
     volume = np.repeat(volumes, months)
     services = Services(weather, rows, np.random.default_rng(seed))
@@ -119,11 +123,20 @@ def service_months(
     rules = [Sequential(allowed=ALLOWED, clustering=float(g)) for g in clustering]
     folds, alarms, judged_total = SequentialFolds(rules), _Alarms(rows), np.zeros(rows)
     sampling = _Sampling(raised, volume)
+    every = days * DAY // max(1, changes)
+    # Not all at the same time of day.
+    followed = [FollowedChanges(rows, DAY + at * (every + DAY // 6), clustering) for at in range(changes)]
     for step in range(days * DAY):
-        bad, judged = services.step(rate, sampling.volume)
+        more = raised is not None and any(change.is_fresh(step) for change in followed)
+        asked = np.maximum(raised.to, volume) if more and raised is not None else sampling.volume
+        bad, judged = services.step(rate, asked)
         folds.advance(step, bad, judged)
         evidence = folds.evidence()
         alarms.take(step, evidence >= CONFIRMED_STEPS)
+        for change in followed:
+            breaches = change.take(step, bad, judged)
+            if breaches is not None:
+                alarms.count += breaches
         sampling.after(evidence)
         judged_total += judged
         if step % (5 * DAY) == 0:
@@ -160,36 +173,6 @@ def delays(
         if step > DAY and np.isfinite(first).all():
             break
     return first
-
-
-def just_changed(
-    to: float, known_volume: float, new_volume: float, runs: int, seed: int, weather: Weather = NOISE
-) -> Floats:
-    """Minutes from a change until Regression is said against the known-good's last 24 h, within 12 h."""
-    rng = np.random.default_rng(seed)
-    services = Services(weather, runs, rng)
-    known = np.zeros((2, runs))
-    for _ in range(DAY):
-        known += services.step(HEALTHY, known_volume)
-    new = np.array([services.step(to, new_volume) for _ in range(DAY // 2)])
-    found = np.full(runs, NEVER)
-    for run in range(runs):
-        called = before_after(known[0, run], known[1, run], DAY, new[:, 0, run], new[:, 1, run], 0.1).called_at
-        found[run] = NEVER if called is None else called + 1.0
-    return found
-
-
-def both_serve(known_rate: float, to: float, volume: float, runs: int, seed: int) -> Floats:
-    """The same side by side: each revision is judged `volume` per minute."""
-    rng = np.random.default_rng(seed)
-    known, new = Services(NOISE, runs, rng), Services(NOISE, runs, rng)
-    counts = [(known.step(known_rate, volume), new.step(to, volume)) for _ in range(DAY // 2)]
-    first, second = (np.array([pair[side] for pair in counts]) for side in (0, 1))
-    found = np.full(runs, NEVER)
-    for run in range(runs):
-        called = side_by_side(first[:, 0, run], first[:, 1, run], second[:, 0, run], second[:, 1, run], 0.1).called_at
-        found[run] = NEVER if called is None else called + 1.0
-    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -145,4 +145,4 @@ class ScriptedSampler(Sampler):
     def _nothing_is_known(self, *_: Any, **__: Any) -> None:
         return None
 
-    regression = bad_served = coverage = _nothing_is_known
+    compare = comparison = bad_served = coverage = _nothing_is_known

@@ -18,6 +18,7 @@ class ConditionType(StrEnum):
     CONTAINMENT_READY = "ContainmentReady"
     VERIFICATION_FEASIBLE = "VerificationFeasible"
     QUARANTINE_READY = "QuarantineReady"
+    NO_REGRESSION = "NoRegression"
     REACHABLE = "Reachable"
     CONTAINED = "Contained"
     HELD = "Held"
@@ -40,6 +41,7 @@ _TYPES = {
     ConditionType.CONTAINMENT_READY: "What is declared for containment could be carried out now.",
     ConditionType.VERIFICATION_FEASIBLE: "Enough is judged for every step to be proven within its time.",
     ConditionType.QUARANTINE_READY: "A revision that is rolled back would be kept from coming back.",
+    ConditionType.NO_REGRESSION: "What serves is not worse than the known-good revision; Unknown while that cannot be told.",
     ConditionType.REACHABLE: "The metric source answers.",
     ConditionType.CONTAINED: "Something is in force that was shown to help.",
     ConditionType.HELD: "A step or giving back is called for and held; the message says why, and what ends that.",
@@ -63,6 +65,11 @@ class ConditionReason(StrEnum):
     READY = "Ready"
     OBSERVING = "Observing"
     NO_KNOWN_GOOD = "NoKnownGood"
+    KNOWN_GOOD_SERVES = "KnownGoodServes"
+    NOT_TWICE_AS_BAD = "NotTwiceAsBad"
+    WORSE_THAN_KNOWN_GOOD = "WorseThanKnownGood"
+    COMPARING = "Comparing"
+    NOT_COMPARED = "NotCompared"
     SEVERAL = "Several"
     INVALID_SPEC = "InvalidSpec"
     INDICATOR_MISSING = "IndicatorMissing"
@@ -104,6 +111,11 @@ _REASONS = {
     ConditionReason.READY: "Every step that the service declares could be taken.",
     ConditionReason.OBSERVING: "Mode is Observe: what would be done is said, and nothing is changed.",
     ConditionReason.NO_KNOWN_GOOD: "All but RollBack could be done: no revision has been proven yet.",
+    ConditionReason.KNOWN_GOOD_SERVES: "The revision that serves is proven itself.",
+    ConditionReason.NOT_TWICE_AS_BAD: "Of every objective the new revision was shown not to be twice as bad as the known-good one.",
+    ConditionReason.WORSE_THAN_KNOWN_GOOD: "The new revision is worse than the known-good one, within the objective or beyond it.",
+    ConditionReason.COMPARING: "The revision has just changed, and the numbers do not tell yet.",
+    ConditionReason.NOT_COMPARED: "There is no known-good revision, the change is too long ago, or nothing that is judged can be compared.",
     ConditionReason.SEVERAL: "More than one thing is wrong; the message lists them.",
     ConditionReason.INVALID_SPEC: "The spec cannot be understood.",
     ConditionReason.INDICATOR_MISSING: "An objective names an indicator that does not exist.",

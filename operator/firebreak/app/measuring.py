@@ -4,7 +4,7 @@ Asked by app/observe.py in each turn, of the objectives that are measured; what 
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from firebreak.api.conditions import ConditionReason, ConditionType
 from firebreak.api.v1alpha1 import AIIncident, AIService
@@ -12,6 +12,7 @@ from firebreak.api.v1alpha1.aiservice import Mode
 from firebreak.app.sampler import Sampler
 from firebreak.core.comparison import Comparison
 from firebreak.core.coverage import Coverage
+from firebreak.core.just_changed import change_of
 from firebreak.core.objectives import ObjectiveKey, ServiceKey
 from firebreak.core.ports import KubeObject
 from firebreak.core.problems import Problem
@@ -74,23 +75,22 @@ def raised_delays(
     return {k.objective: sampler.expected_delay(k, times) for k in judged}
 
 
-def compared(
+def watch_change(
     sampler: Sampler,
     service: AIService,
     incident: AIIncident | None,
     facts: RevisionFacts,
-    verdicts: Iterable[Verdict],
-) -> Mapping[str, Comparison]:
-    """While an incident is open: what serves since the last change against the known-good revision, by objective.
+    measured: Collection[ObjectiveKey],
+    now: datetime,
+) -> None:
+    """Have the last change of revision judged by the numbers while it is fresh, or an incident is open."""
+    for objective in service.spec.objectives:
+        key = ObjectiveKey(service.metadata.namespace, service.metadata.name, objective.name)
+        if key in measured:
+            sampler.compare(key, change_of(service.spec, facts, incident, objective.detector.step, now))
 
-    By label only where the service says how its metrics name a revision.
-    """
-    if incident is None or facts.since is None or facts.current is None or facts.known_good is None:
-        return {}
-    if facts.current.digest == facts.known_good.digest:
-        return {}
-    labelled = service.spec.revision is not None and service.spec.revision.metric_label is not None
-    names = (facts.known_good.name, facts.current.name) if labelled else (None, None)
-    readable = [v.objective for v in verdicts if v.finding is not Finding.ERROR and v.reason not in _NOT_KNOWN]
-    found = {key.objective: sampler.regression(key, facts.since, *names) for key in readable}
+
+def compared(sampler: Sampler, measured: Collection[ObjectiveKey], now: datetime) -> Mapping[str, Comparison]:
+    """What serves since the last change against the known-good revision, by objective; after `watch_change`."""
+    found = {key.objective: sampler.comparison(key, now) for key in measured}
     return {name: comparison for name, comparison in found.items() if comparison is not None}

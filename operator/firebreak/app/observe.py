@@ -37,7 +37,7 @@ from firebreak.app.breaker import CircuitBreaker
 from firebreak.app.budgets import Budgets
 from firebreak.app.catalog import Catalog, Invalid, target_key
 from firebreak.app.clustering import ClusteringMeasurements
-from firebreak.app.measuring import compared, covered, expected_delays, oddities, raised_delays
+from firebreak.app.measuring import compared, covered, expected_delays, oddities, raised_delays, watch_change
 from firebreak.app.objectives import Objectives
 from firebreak.app.revisions import Revisions
 from firebreak.app.sampler import Sampler
@@ -161,6 +161,7 @@ class Observer:
         policy = self._policy(service)
         memory = remembered(key.name, service.status, incidents)
         measured = tuple(_objective(key, o.name) for o in self._watched(service))
+        watch_change(self._sampler, service, incident, revision, measured, now)
         verdicts = {o.objective: self._sampler.verdict(o, now) for o in measured}
         clusterings = self._clustering(service, incident, measured)
         asked = question(incident.status) if incident else self._still(key, verdicts, memory.last_resolved)
@@ -175,7 +176,7 @@ class Observer:
             responder=self._settings.responder_name,
             incident=incident,
             recoveries=self._recoveries(service, incident, asked, now),
-            comparisons=compared(self._sampler, service, incident, revision, verdicts.values()),
+            comparisons=compared(self._sampler, measured, now),
             coverage=covered(self._sampler, measured),
             unmeasured=unmeasured(clusterings),
             exposed=self._exposed(service, key, asked),

@@ -17,6 +17,7 @@ from firebreak.api.v1alpha1.model import API_VERSION, ConditionStatus
 from firebreak.api.v1alpha1.sampling import RaisePhase
 from firebreak.app.catalog import Catalog
 from firebreak.app.clock import Clock
+from firebreak.app.no_regression import newly_worse
 from firebreak.app.observe import Orphan, Seen
 from firebreak.app.status import service_status, worth_writing
 from firebreak.app.telemetry import Telemetry
@@ -36,6 +37,7 @@ _WARNINGS = frozenset(
         Reason.BREACH_SUSPECTED,
         Reason.DRIFTED,
         Reason.JUDGE_COVERAGE_LOST,
+        Reason.WORSE_THAN_KNOWN_GOOD,
         Reason.NOT_RECOVERED,
         Reason.FIX_FAILED,
         Reason.LEFT_AS_CHANGED,
@@ -152,6 +154,7 @@ class Reporter:
         wanted = service_status(
             seen.service,
             verdicts=s.verdicts,
+            comparisons=s.comparisons,
             revision=s.revision,
             incident=s.incident,
             problems=(*seen.problems, *drill_proof.problems_of(seen.service, last, drills, s.policy)),
@@ -168,6 +171,7 @@ class Reporter:
             guard=seen.guard,
         )
         self._telemetry.observed(key, seen.situation.verdicts, seen.expected_delays)
+        self._telemetry.compared(key, seen.situation.comparisons)
         self._telemetry.covered(key, seen.situation.coverage)
         self._telemetry.clustered(key, seen.clusterings)
         self._telemetry.budgeted(key, seen.budgets)
@@ -179,6 +183,10 @@ class Reporter:
         if isinstance(stored, Stored):
             self._written_at[key] = now
             self._catalog.see(stored.object)
+            words = newly_worse(seen.service.status, wanted)
+            if words and s.incident is None:
+                # Of what is beyond the objective the incident tells.
+                await self._on_service(seen.service, Reason.WORSE_THAN_KNOWN_GOOD, words, True)
 
     async def unreadable(self, key: ServiceKey, message: str, now: datetime) -> None:
         """A spec that cannot be understood: nothing is watched, and the object says so."""

@@ -14,12 +14,12 @@ import structlog
 
 from firebreak.app.counter_feed import feed_key, subject_of
 from firebreak.app.feeds import FeedId, Feeds, ReadId
+from firebreak.app.just_changed import JustChanged
 from firebreak.app.reads import Reads
 from firebreak.core.comparison import Comparison
 from firebreak.core.counting import MAX_GROUPS, MAX_REVISIONS
 from firebreak.core.coverage import Coverage, coverage_of, coverage_of_attempts
 from firebreak.core.detectors.burn_rate import expected_delay as burning_unseen
-from firebreak.core.detectors.regression import before_after, side_by_side
 from firebreak.core.detectors.rules import BurnRate, Count, Sequential, Threshold
 from firebreak.core.detectors.sequential import expected_delay_steps, fold
 from firebreak.core.exposure import BadServed, bad_served
@@ -40,10 +40,10 @@ from firebreak.core.judgement import (
     recovery_of,
     sequential_kind,
     sequential_verdict,
-    tempered_interval,
     threshold_verdict,
     worse_segments,
 )
+from firebreak.core.just_changed import Change
 from firebreak.core.objectives import (
     JudgeErrorsSpec,
     ObjectiveKey,
@@ -72,6 +72,7 @@ class Sampler:
 
     def __init__(self, source: Callable[[SourceKey], MetricsPort | None]) -> None:
         self._feeds = Feeds(source)
+        self._just_changed = JustChanged(self._feeds, self.judges_seen)
         self._told: dict[ObjectiveKey, tuple[ObjectiveSpec, Kind]] = {}
         self._covered: dict[ObjectiveKey, tuple[object, Coverage | None]] = {}
 
@@ -92,9 +93,11 @@ class Sampler:
         self._covered = {key: known for key, known in self._covered.items() if key in self._feeds.objectives}
         read = await self._feeds.read(now, reads)
         slow = {one.feed for one in reads.under_way if not one.apart} if reads is not None else set()
-        return self._changed(read, slow, now)
+        return self._changed(read, slow, self._just_changed.take_up(), now)
 
-    def _changed(self, read: set[FeedId], slow: set[FeedId], now: datetime) -> set[ServiceKey]:
+    def _changed(
+        self, read: set[FeedId], slow: set[FeedId], asked: set[ObjectiveKey], now: datetime
+    ) -> set[ServiceKey]:
         changed = set()
         told = {}
         for key, spec in self._feeds.objectives.items():
@@ -102,7 +105,7 @@ class Sampler:
             # Where nothing was read nothing is new: a feed that lags behind is read at every call until it does not.
             feed = feed_key(spec) or key
             # What is slow may have become too old meanwhile.
-            may_differ = feed in read or (feed in slow and self._feeds.unusable(spec, now) is not None)
+            may_differ = feed in read or key in asked or (feed in slow and self._feeds.unusable(spec, now) is not None)
             if before is not None and before[0] == spec and not may_differ:
                 told[key] = before
                 continue
@@ -143,7 +146,8 @@ class Sampler:
                 return threshold_verdict(spec, rule, values, end, self._feeds.gauge_of(spec).last_was_invalid)
             case Sequential() as rule:
                 counts, sanity = self._feeds.counts(spec), self._feeds.sanity(spec)
-                return sequential_verdict(spec, rule, self._evidence(spec), counts, sanity)
+                verdict = sequential_verdict(spec, rule, self._evidence(spec), counts, sanity)
+                return self._just_changed.verdict(spec, rule, verdict, now)
             case Count() as rule:
                 return count_verdict(spec, rule, self._feeds.counts(spec), self._feeds.sanity(spec))
             case BurnRate() as rule:
@@ -184,42 +188,14 @@ class Sampler:
             return gauge_health(spec, spec.rule, values)
         return health_of(spec, self._feeds.counts(spec, since, revision))
 
-    def regression(
-        self, key: ObjectiveKey, changed_at: datetime, known_good: str | None, revision: str | None
-    ) -> Comparison | None:
-        """Is what serves since a change worse than what served before it? None where that cannot be asked.
+    def compare(self, key: ObjectiveKey, change: Change | None) -> None:
+        """From the next `sample` on judge this change of revision too, or none; only of what is watched."""
+        self._just_changed.tell(key, change)
 
-        By label where the metrics carry revisions, and side by side while both serve; else before and after in time,
-        against the last 24 h before the change.
-        """
+    def comparison(self, key: ObjectiveKey, now: datetime) -> Comparison | None:
+        """Is what serves since the change worse than the known-good revision? None where that cannot be asked now."""
         spec = self._feeds.objectives[key]
-        feed = self._feeds.counters_of(spec)
-        if feed is None or not isinstance(spec.rule, Sequential):
-            return None
-        before = self._feeds.counts(spec, changed_at - timedelta(hours=24), known_good, until=changed_at)
-        after = self._feeds.counts(spec, changed_at, revision)
-        beside = self._feeds.counts(spec, changed_at, known_good)
-        labelled = feed.counting.has_revisions(feed.counting.index(subject_of(spec)))
-        together = (beside.judged > 0.0) & (after.judged > 0.0)
-        labelled = bool(labelled and known_good and revision)
-        concurrent = labelled and bool(together.sum() > len(after) / 2)
-        known = beside if concurrent else before
-        known_bad, known_judged = float(known.bad.sum()), float(known.judged.sum())
-        clustering = spec.rule.clustering
-        found = (
-            side_by_side(beside.bad, beside.judged, after.bad, after.judged, clustering)
-            if concurrent
-            else before_after(known_bad, known_judged, len(before), after.bad, after.judged, clustering)
-        )
-        return Comparison(
-            found=found,
-            labelled=labelled,
-            side_by_side=concurrent,
-            known_judged=known_judged,
-            known_bad=known_bad,
-            known_interval=tempered_interval(spec.rule, known),
-            allowed=spec.rule.allowed,
-        )
+        return None if self._unusable(spec, now) is not None else self._just_changed.comparison(spec)
 
     def answers(self, service: ServiceKey, since: datetime, revision: str | None = None) -> tuple[Answered, ...] | None:
         """Answers given in each step that lies wholly after `since`; None where that is not known.
@@ -448,7 +424,8 @@ class Sampler:
         feed = self._feeds.counters_of(spec)
         if feed is not None and isinstance(spec.rule, Sequential) and self._unusable(spec, now) is None:
             recent = self._feeds.counts(spec, feed.key.grid.end((feed.counting.last_step or 0) - TRAILING_STEPS))
-            return sequential_kind(spec.rule, feed.evidence(spec), recent, self._feeds.sanity(spec))
+            kind = sequential_kind(spec.rule, feed.evidence(spec), recent, self._feeds.sanity(spec))
+            return self._just_changed.kind(spec, kind, now)
         verdict = self.verdict(spec.key, now)
         return Kind(verdict.finding, verdict.reason, verdict.tier)
 

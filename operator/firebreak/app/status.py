@@ -22,7 +22,9 @@ from firebreak.api.v1alpha1.aiservice import ObjectiveStatus as Told
 from firebreak.api.v1alpha1.incident import Phase
 from firebreak.api.v1alpha1.model import ConditionStatus
 from firebreak.api.v1alpha1.quantities import format_duration, format_percent
+from firebreak.app.no_regression import no_regression
 from firebreak.core.commands import Reason
+from firebreak.core.comparison import Comparison
 from firebreak.core.detectors.burn_rate import Budget, budget_in_words, least_left
 from firebreak.core.feasibility import delay_in_words, is_for_tickets
 from firebreak.core.memory import Memory, kept
@@ -62,6 +64,7 @@ def service_status(
     last_drill: LastDrill | None = None,
     drilled: str = "",
     guard: Guard | None = None,
+    comparisons: Mapping[str, Comparison] | None = None,
 ) -> AIServiceStatus:
     """Everything that is known of the service, on top of its last status.
 
@@ -84,7 +87,8 @@ def service_status(
     )
     conditions = service.status.conditions
     said = _conditions(service, verdicts, objectives, revision, problems, holds, not_proven, drilled)
-    for condition in (*said, *_quarantine_ready(service, guard)):
+    regression = no_regression(service, revision, comparisons or {})
+    for condition in (*said, *_quarantine_ready(service, guard), *regression):
         type_, status, reason, message = condition
         conditions = set_condition(
             conditions,

@@ -40,6 +40,7 @@ from firebreak.core.commands import (
     SkipStep,
     TakeStep,
 )
+from firebreak.core.comparison import Comparison
 from firebreak.core.coverage import Coverage
 from firebreak.core.detectors.burn_rate import Budget
 from firebreak.core.objectives import ServiceKey
@@ -163,6 +164,12 @@ class Telemetry:
         self._coverage = self._gauge(
             "firebreak_judge_coverage_ratio",
             "The share of answers judged in the last hour, against what is usual: 1 is as usual, below 0.1 is lost.",
+            ("namespace", "service", "objective"),
+        )
+        self._regression = self._gauge(
+            "firebreak_regression_evidence_ratio",
+            "How strongly what serves since a change of revision looks worse than the known-good one, now; from 1 on it is "
+            "called a regression. Only right after a change, and while an incident is open.",
             ("namespace", "service", "objective"),
         )
         self._clustering = self._gauge(
@@ -303,6 +310,14 @@ class Telemetry:
         for name, seen in coverage.items():
             self._coverage.labels(service.namespace, service.name, name).set(seen.of_usual)
 
+    def compared(self, service: ServiceKey, comparisons: Mapping[str, Comparison]) -> None:
+        """How the last change of revision compares, after `observed`; what is not compared says nothing."""
+        for unknown in self._objectives.get(service, set()) - set(comparisons):
+            self._remove(self._regression, service, unknown)
+        for name, comparison in comparisons.items():
+            evidence = 0.0 if comparison.incomparable else comparison.found.evidence_now / comparison.found.threshold
+            self._regression.labels(service.namespace, service.name, name).set(evidence)
+
     def observed(
         self, service: ServiceKey, verdicts: Mapping[str, Verdict], delays: Mapping[str, timedelta | None] | None = None
     ) -> None:
@@ -418,7 +433,7 @@ class Telemetry:
     def _drop(self, service: ServiceKey, objective: str) -> None:
         for gauge in (
             *(self._state, self._estimate, self._expected, self._coverage),
-            *(self._clustering, self._healthy, self._budget),
+            *(self._clustering, self._healthy, self._budget, self._regression),
         ):
             self._remove(gauge, service, objective)
 

@@ -28,6 +28,9 @@ class Reason(StrEnum):
 
     BREACH_SUSPECTED = "BreachSuspected"  # evidence of tier Suspected opened the incident
     BREACH_CONFIRMED = "BreachConfirmed"  # evidence of tier Confirmed
+    WORSE_THAN_KNOWN_GOOD = (
+        "WorseThanKnownGood"  # just changed: worse than the known-good revision; if an incident, than the objective too
+    )
     JUDGE_COVERAGE_LOST = "JudgeCoverageLost"  # answers flow and hardly any is judged since a change: nobody can see
     COVERAGE_BACK = "CoverageBack"  # the judge judges again; over, if that was all
     DECLARED_BY_PERSON = "DeclaredByPerson"  # a person created the incident

@@ -1,8 +1,8 @@
 """Is what serves since a change worse than the known-good revision, and by which numbers?
 
-Made by app/sampler.py, read by core/attribution.py. What must stay true: thin knowledge decides nothing. A known-good
-revision counts as bad itself only when it is told apart by label and the whole interval of its rate lies above what the
-objective allows.
+Made by app/just_changed.py, read by core/attribution.py and core/judgement/changed.py. What must stay true: thin
+knowledge decides nothing. A known-good revision counts as bad itself only when it is told apart by label and the whole
+interval of its rate lies above what the objective allows.
 """
 
 from dataclasses import dataclass
@@ -22,11 +22,17 @@ class Comparison:
     known_bad: float
     known_interval: Interval  # 95%, widened for clustering
     allowed: float
+    incomparable: str = ""  # why the numbers say nothing of the change: another judge, or both have become worse
 
     @property
     def is_regression(self) -> bool:
-        """It is worse."""
-        return self.found.finding is RegressionFinding.REGRESSION
+        """It was called worse, at the stated rate of error per change; whatever the objective allows."""
+        return self.found.finding is RegressionFinding.REGRESSION and not self.incomparable
+
+    @property
+    def is_breach(self) -> bool:
+        """It is worse still, and worse than the objective allows: what users get now is what the change has done."""
+        return self.is_regression and self.found.is_beyond(self.allowed)
 
     @property
     def is_no_worse(self) -> bool:
@@ -34,7 +40,7 @@ class Comparison:
 
         Of a known-good revision that met its objective nothing is concluded: less than twice as bad may be a breach.
         """
-        is_no_worse = self.found.finding is RegressionFinding.NO_REGRESSION
+        is_no_worse = self.found.finding is RegressionFinding.NO_REGRESSION and not self.incomparable
         return is_no_worse and self.labelled and self.known_interval.low > self.allowed
 
     @property
@@ -48,4 +54,5 @@ class Comparison:
             f"{self.found.bad:.0f} of {self.found.judged:.0f} judged ({rate:.1%}) bad since the change, "
             f"{self.known_bad:.0f} of {self.known_judged:.0f} ({known:.1%}, {self.known_interval}) of {whose} "
             f"{when}; evidence {self.found.evidence:.3g}, {self.found.threshold:.3g} is called a regression"
+            + (f"; {self.incomparable}" if self.incomparable else "")
         )

@@ -12,7 +12,7 @@ from firebreak.core.evidence import categories_of, onset_of, speaking
 from firebreak.core.severity import ladder_of, severity_of, worst
 from firebreak.core.situation import Situation
 from firebreak.core.suspects import suspects
-from firebreak.core.verdict import Tier
+from firebreak.core.verdict import Tier, VerdictReason
 
 OPENED_BY = "firebreak.dev/opened-by"
 """Label of an incident: which of the two found it. A person who creates one sets nothing."""
@@ -34,8 +34,10 @@ def opening(s: Situation, now: datetime) -> Move:
         categories = categories | {declared.category}
     category = worst(s.policy, categories or {Category.QUALITY_DEGRADATION})
     words = "; ".join([f"{o.name}: {o.because}" for o in objectives] + [f"{c.name}: {c.because}" for c in blind])
-    confirmed = any(s.verdicts[o.name].reaches(Tier.CONFIRMED) for o in objectives)
-    reason = Reason.BREACH_CONFIRMED if confirmed else Reason.BREACH_SUSPECTED
+    sure = [v for o in objectives if (v := s.verdicts[o.name]).reaches(Tier.CONFIRMED)]
+    reason = Reason.BREACH_CONFIRMED if sure else Reason.BREACH_SUSPECTED
+    if sure and all(v.reason is VerdictReason.WORSE_THAN_KNOWN_GOOD for v in sure):
+        reason = Reason.WORSE_THAN_KNOWN_GOOD
     if blind:
         reason = Reason.JUDGE_COVERAGE_LOST
     if declared is not None:

@@ -35,6 +35,7 @@ class Tier(IntEnum):
 class VerdictReason(StrEnum):
     WITHIN_OBJECTIVE = "WithinObjective"
     EVIDENCE_OF_BREACH = "EvidenceOfBreach"  # Sequential: the evidence reached the threshold of a tier
+    WORSE_THAN_KNOWN_GOOD = "WorseThanKnownGood"  # just changed: worse than the known-good revision, and than allowed
     BUDGET_BURNING = "BudgetBurning"  # BurnRate: both windows burn faster than allowed
     COUNT_REACHED = "CountReached"  # Count: k events within the window
     BEYOND_THRESHOLD = "BeyondThreshold"  # Threshold: beyond the limit for long enough
@@ -81,7 +82,8 @@ class Verdict:
 
     `judged` and `bad` are the counts the sentence speaks of: since the onset for a breach, else of the trailing hour
     (60 steps). For a Threshold `estimate` is the gauge's value and the counts are None. `threshold` is what `evidence`
-    is compared with; for Sequential it is that of the highest tier reached, or of Watch if none is.
+    is compared with; for Sequential it is that of the highest tier reached, or of Watch if none is;
+    both are the objective's own, also where a comparison right after a change is what makes it a breach.
     """
 
     objective: ObjectiveKey

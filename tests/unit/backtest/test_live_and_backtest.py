@@ -65,10 +65,10 @@ async def test_a_file_gives_the_verdicts_that_its_store_gives(tmp_path: Path) ->
     assert any(v.finding is Finding.BREACHED for v in from_file.tracks[0].verdicts)
 
 
-@pytest.mark.parametrize("later", [60, 180])
+@pytest.mark.parametrize("later", [60, 180, 310])
 async def test_where_the_range_begins_changes_no_verdict_in_it(later: int) -> None:
     """Detectors are rebuilt from what was before the range, so they stand where they would have stood."""
-    history = History().count(0, 10, minutes=160).count(3, 10, revision="v2", minutes=60)
+    history = History().count(0, 10, minutes=300).count(3, 10, revision="v2", minutes=60)
     whole = await lived(history.store, end=minute(history.minute))
     part = await lived(history.store, start=START + timedelta(minutes=later), end=minute(history.minute))
     assert part.tracks[0].verdicts == whole.tracks[0].verdicts[later:]

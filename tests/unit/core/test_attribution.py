@@ -29,7 +29,7 @@ def compared(
     found = (
         side_by_side(known_bad, known_judged, bad, judged, 0.1)
         if together
-        else before_after(known_bad.sum(), known_judged.sum(), known_steps, bad, judged, 0.1)
+        else before_after(known_bad, known_judged, bad, judged, 0.1)
     )
     return Comparison(
         found=found,

@@ -13,10 +13,14 @@ def drawn(rate: float, steps: int, per_step: int = 20, seed: int = 1) -> Counts:
     return rng.binomial(per_step, rate, steps).astype(float), np.full(steps, float(per_step))
 
 
+# What the known-good revision did in a day: 2% of 20 judged a minute.
+KNOWN = (np.full(1440, 0.4), np.full(1440, 20.0))
+
+
 def test_a_clear_regression_is_found_by_time_and_side_by_side():
     """Four times as bad is found within two hours of 20 judged a minute."""
     known, new = drawn(0.02, 120, seed=2), drawn(0.08, 120, seed=3)
-    before = before_after(576, 28_800, 1440, *new, 0.1)
+    before = before_after(*KNOWN, *new, 0.1)
     beside = side_by_side(*known, *new, 0.1)
     assert before.finding is beside.finding is RegressionFinding.REGRESSION
     assert before.called_at is not None
@@ -26,7 +30,7 @@ def test_a_clear_regression_is_found_by_time_and_side_by_side():
 @pytest.mark.parametrize("seed", range(10))
 def test_the_same_quality_is_no_regression(seed):
     """Told after long enough, and never the other way round."""
-    found = before_after(576, 28_800, 1440, *drawn(0.02, 600, seed=seed), 0.1)
+    found = before_after(*KNOWN, *drawn(0.02, 600, seed=seed), 0.1)
     assert found.finding is RegressionFinding.NO_REGRESSION
 
 
@@ -46,7 +50,7 @@ def test_an_improvement_is_never_a_regression():
 
 def test_too_little_says_how_much_is_missing():
     """Inconclusive comes with the number of answers that it still takes."""
-    found = before_after(576, 28_800, 1440, *drawn(0.04, 5), 0.1)
+    found = before_after(*KNOWN, *drawn(0.04, 5), 0.1)
     assert found.finding is RegressionFinding.INCONCLUSIVE
     assert found.judged_needed is not None
     assert 100 < found.judged_needed < 20_000
@@ -54,6 +58,36 @@ def test_too_little_says_how_much_is_missing():
 
 def test_an_unknown_past_proves_nothing():
     """Without anything judged of the known-good revision there is nothing to be worse than."""
-    assert before_after(0, 0, 1440, *drawn(0.5, 100), 0.1).finding is RegressionFinding.INCONCLUSIVE
     nobody = np.zeros(100)
+    assert before_after(nobody, nobody, *drawn(0.5, 100), 0.1).finding is RegressionFinding.INCONCLUSIVE
     assert side_by_side(nobody, nobody, *drawn(0.5, 100), 0.1).finding is RegressionFinding.INCONCLUSIVE
+
+
+def test_what_was_judged_more_for_a_while_says_less_than_it_counts():
+    """A raised rate in the known-good revision's day adds clustered answers, not as many independent ones."""
+    judged = np.full(1440, 5.0)
+    raised = judged.copy()
+    raised[100:160] = 500.0
+    steady = before_after(0.02 * judged, judged, *drawn(0.02, 5), 0.1).against
+    at_times = before_after(0.02 * raised, raised, *drawn(0.02, 5), 0.1).against
+    as_if_even = np.full(1440, raised.sum() / 1440)
+    evenly = before_after(0.02 * as_if_even, as_if_even, *drawn(0.02, 5), 0.1).against
+    assert evenly < at_times < steady
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_regression_that_is_over_lasts_no_longer_and_was_one(together):
+    """The finding is for the change; what speaks for it wears off within hours once the cause is gone."""
+    bad, judged = drawn(0.2, 120, seed=7)
+    good, more = drawn(0.02, 240, seed=8)
+    known = drawn(0.02, 360, seed=9)
+
+    def found(bad: np.ndarray, judged: np.ndarray):
+        if together:
+            return side_by_side(known[0][: len(bad)], known[1][: len(bad)], bad, judged, 0.1)
+        return before_after(*KNOWN, bad, judged, 0.1)
+
+    assert found(bad, judged).lasts
+    later = found(np.concatenate((bad, good)), np.concatenate((judged, more)))
+    assert later.finding is RegressionFinding.REGRESSION
+    assert not later.lasts

@@ -69,11 +69,11 @@ EXPOSURE = ExposureSpec(
 class Story:
     """A service whose every step is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, **labels: str) -> None:
         self.store = RecordedStore(GRID)
         self.step = 0
         self._totals: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
-        self.count(0, 0)
+        self.count(0, 0, **labels)
 
     def count(self, bad: float, judged: float, **labels: str) -> None:
         """One step in which so much was judged."""
@@ -355,37 +355,6 @@ async def test_a_changed_objective_is_judged_anew():
     changed = await story.told_to(sampler, ratio(rule=Sequential(allowed=0.01)))
     assert changed == {ServiceKey("docs", "summarizer")}
     assert sampler.verdict(ratio().key, at(story.step)).reaches(Tier.CONFIRMED)
-
-
-async def test_a_breach_is_held_against_the_revision_before():
-    """By label: what v2 does since it came, against what v1 did before."""
-    story = Story()
-    sampler = await breached(story, ratio())
-    changed_at = GRID.end(FIRST + 32)
-    found = sampler.regression(ratio().key, changed_at, "v1", "v2")
-    assert found is not None
-    assert found.is_regression
-    assert not found.is_no_worse
-    assert (found.labelled, found.side_by_side) == (True, False)
-    assert (found.known_bad, found.known_judged) == (0.0, 1200.0)
-    assert (found.found.bad, found.found.judged) == (240.0, 480.0)
-
-
-async def test_both_revisions_bad_at_once_are_held_side_by_side():
-    """The known-good one is seen to be as bad at the same time: the cause is upstream."""
-    story = Story()
-    sampler = story.sampler()
-    story.count(0, 0, revision="v2")
-    changed_at = GRID.end(FIRST + story.step)
-    for _ in range(120):
-        story.count(10, 40)
-        story.step -= 1  # in the same step
-        story.count(10, 40, revision="v2")
-    await story.told_to(sampler, ratio())
-    found = sampler.regression(ratio().key, changed_at, "v1", "v2")
-    assert found is not None
-    assert found.side_by_side
-    assert found.is_no_worse
 
 
 async def test_how_long_the_evidence_has_been_weak_is_the_same_after_a_restart():

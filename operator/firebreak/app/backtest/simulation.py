@@ -22,7 +22,7 @@ from firebreak.app.backtest.cluster import RESPONDER, SimulatedCluster, values_t
 from firebreak.app.backtest.raises import Raise, Raises
 from firebreak.app.backtest.served import Deployed
 from firebreak.app.grid import EPOCH
-from firebreak.app.measuring import compared, covered
+from firebreak.app.measuring import compared, covered, watch_change
 from firebreak.app.sampler import Sampler
 from firebreak.app.scope import exposure_of, judges
 from firebreak.core.commands import Command, OpenIncident
@@ -262,9 +262,11 @@ class Simulation:
 
     def _look(self, now: datetime) -> Situation:
         incident, service = self.open, self.service
-        recorded_verdicts = {name: self._verdict(self._objective(name), now) for name in self._names()}
-        memory = remembered(self.key.name, AIServiceStatus(), tuple(self.incidents))
+        measured = [self._objective(name) for name in self._names()]
         facts = self._facts()
+        watch_change(self._sampler, service, incident, facts, measured, now)
+        recorded_verdicts = {key.objective: self._verdict(key, now) for key in measured}
+        memory = remembered(self.key.name, AIServiceStatus(), tuple(self.incidents))
         asked = self._question(incident, recorded_verdicts, memory.last_resolved)
         return Situation(
             service=self.key,
@@ -276,11 +278,11 @@ class Simulation:
             responder=RESPONDER,
             incident=incident,
             recoveries=self._recoveries(incident, asked, now),
-            comparisons=compared(self._sampler, service, incident, facts, recorded_verdicts.values()),
+            comparisons=compared(self._sampler, measured, now),
             objects=self._cluster.objects(service),
             effects=_effects(incident),
             drifts=self._drifts(incident),
-            coverage=covered(self._sampler, [self._objective(name) for name in recorded_verdicts]),
+            coverage=covered(self._sampler, measured),
             rollout=InForce(because="assumed: what is declared serves at once"),
             fallbacks={
                 f.name: InForce(because="assumed: history does not tell of fallbacks") for f in service.spec.fallbacks
@@ -289,7 +291,7 @@ class Simulation:
             past=memory.past,
             last_resolved=memory.last_resolved,
             exposure=exposure_of(self._sampler, incident),
-            judges=judges(self._sampler, [self._objective(n) for n in recorded_verdicts]) if incident is None else (),
+            judges=judges(self._sampler, measured) if incident is None else (),
         )
 
     def _drifts(self, incident: AIIncident | None) -> Mapping[str, str]:

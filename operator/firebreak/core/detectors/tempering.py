@@ -34,12 +34,9 @@ def mean_judged(judged: Floats) -> Floats:
     steps = np.arange(len(judged))
     total = np.concatenate(([0.0], np.cumsum(judged)))
     began = np.zeros(len(judged), dtype=np.intp)
-    start, last = 0, -TRAILING - 1
-    for at in np.flatnonzero(judged > 0.0):
-        if at - last > TRAILING:
-            start = int(at)
-        last = int(at)
-        began[at] = start
+    some = np.flatnonzero(judged > 0.0)
+    anew = np.diff(some, prepend=-TRAILING - 1) > TRAILING
+    began[some] = np.maximum.accumulate(np.where(anew, some, 0))
     # Silent steps are skipped by every fold, so what nbar is there does not matter: it only has to be defined.
     age = np.where(judged > 0.0, steps - began + 1, TRAILING)
     return np.maximum(_trailing_mean(total, age, TRAILING), _trailing_mean(total, age, RECENT))

@@ -5,6 +5,7 @@ and by the backtest for past ones; holds nothing, reads no clock.
 """
 
 from firebreak.core.judgement.burning import burn_rate_verdict
+from firebreak.core.judgement.changed import kind_after_change, verdict_after_change
 from firebreak.core.judgement.counts import Counts, tempered_interval
 from firebreak.core.judgement.health import gauge_health, health_of
 from firebreak.core.judgement.recovered import gauge_recovery, recovery_of
@@ -34,10 +35,12 @@ __all__ = [
     "gauge_recovery",
     "health_of",
     "inconclusive_verdict",
+    "kind_after_change",
     "recovery_of",
     "sequential_kind",
     "sequential_verdict",
     "tempered_interval",
     "threshold_verdict",
+    "verdict_after_change",
     "worse_segments",
 ]

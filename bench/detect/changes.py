@@ -16,6 +16,7 @@ from firebreak.core.just_changed import COMPARED_STEPS
 
 ALLOWED, HEALTHY = 0.05, 0.02
 FIRST_HOUR = 60
+_PART = 180
 NEVER = np.inf
 
 Floats = NDArray[np.float64]
@@ -86,9 +87,9 @@ def as_live(known: Floats, new: Floats, clustering: float) -> tuple[float, float
         reference = known[-(HISTORY_STEPS - kept) :]
         return before_after(reference[:, 0], reference[:, 1], new[:upto, 0], new[:upto, 1], clustering)
 
-    # Hour by hour first, with what is kept at the beginning of the hour: most changes are never called.
-    hours = range(0, len(new), FIRST_HOUR)
-    first = next((h for h in hours if compared(h + FIRST_HOUR, h).called_at is not None), None)
+    # Some hours at once first, with what is kept at their beginning: most changes are never called.
+    parts = range(0, len(new), _PART)
+    first = next((p for p in parts if compared(p + _PART, p).called_at is not None), None)
     if first is None:
         return NEVER, NEVER
     called = NEVER
@@ -103,7 +104,7 @@ def as_live(known: Floats, new: Floats, clustering: float) -> tuple[float, float
 
 def _looks(first: int) -> list[int]:
     """Every minute of the first three hours, then every ten, to keep the simulation short."""
-    return [*range(first, 180), *range(max(first, 180), COMPARED_STEPS + 1, 10)]
+    return [*range(first, _PART), *range(max(first, _PART), COMPARED_STEPS + 1, 10)]
 
 
 class FollowedChanges:

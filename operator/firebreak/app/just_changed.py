@@ -15,7 +15,7 @@ import numpy as np
 from firebreak.app.counter_feed import subject_of
 from firebreak.app.feeds import Feeds
 from firebreak.core.comparison import Comparison
-from firebreak.core.detectors.regression import RegressionFinding, before_after, side_by_side
+from firebreak.core.detectors.regression import RegressionFinding, before_after, may_be_beyond, side_by_side
 from firebreak.core.detectors.rules import Sequential
 from firebreak.core.judgement import Counts, Kind, kind_after_change, tempered_interval, verdict_after_change
 from firebreak.core.just_changed import Change
@@ -66,6 +66,9 @@ class JustChanged:
 
     def kind(self, spec: ObjectiveSpec, kind: Kind, now: datetime) -> Kind:
         """The kind of `verdict`."""
+        change = self._told.get(spec.key)
+        if change is None or not self._may_be_beyond(spec, change):
+            return kind
         known = self._deciding(spec, now)
         return kind if known is None else kind_after_change(kind, known.comparison)
 
@@ -81,6 +84,13 @@ class JustChanged:
         if change is None or now >= change.decides_until or self._seen.get(spec.key) != change.what:
             return None
         return self._compared(spec)
+
+    def _may_be_beyond(self, spec: ObjectiveSpec, change: Change) -> bool:
+        """A deployment to a whole fleet must not have every round compare all of it: what is well is told by less."""
+        if not isinstance(spec.rule, Sequential) or self._feeds.counters_of(spec) is None:
+            return False
+        after = self._feeds.counts(spec, change.since, change.revision if change.labelled else None)
+        return may_be_beyond(spec.rule.allowed, after.bad, after.judged, spec.rule.clustering)
 
     def _compared(self, spec: ObjectiveSpec) -> _Known | None:
         change, feed = self._told.get(spec.key), self._feeds.counters_of(spec)

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from firebreak.core.detectors.regression import RegressionFinding, before_after, side_by_side
+from firebreak.core.detectors.regression import RegressionFinding, before_after, may_be_beyond, side_by_side
 
 Counts = tuple[np.ndarray, np.ndarray]
 
@@ -91,3 +93,31 @@ def test_a_regression_that_is_over_lasts_no_longer_and_was_one(together):
     later = found(np.concatenate((bad, good)), np.concatenate((judged, more)))
     assert later.finding is RegressionFinding.REGRESSION
     assert not later.lasts
+
+
+def test_nothing_counted_since_the_change_is_inconclusive():
+    """The first look comes before the first step."""
+    nothing = np.zeros(0)
+    for found in (before_after(*KNOWN, nothing, nothing, 0.1), side_by_side(nothing, nothing, nothing, nothing, 0.1)):
+        assert found.finding is RegressionFinding.INCONCLUSIVE
+        assert not found.is_beyond(0.0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=80), st.floats(0.005, 0.5))
+def test_what_is_beyond_may_be_beyond(steps, allowed):
+    """The short way round never hides what the comparison would find; evidence never exceeds what was asked for."""
+    judged = np.array([max(pair) for pair in steps], dtype=float)
+    bad = np.array([min(pair) for pair in steps], dtype=float)
+    found = before_after(*KNOWN, bad, judged, 0.1)
+    assert not found.is_beyond(allowed) or may_be_beyond(allowed, bad, judged, 0.1)
+    assert found.evidence_now <= found.evidence or found.evidence == 1.0
+    assert found.evidence <= found.threshold**2 * (1.0 + 1e-9)
+
+
+def test_a_rate_that_is_too_high_by_chance_is_not_beyond_the_objective():
+    """It was called early, on a few bad ones: worse it is, and nobody knows yet that it is worse than 5%."""
+    judged = np.full(6, 20.0)
+    found = before_after(np.zeros(1440), np.full(1440, 20.0), np.array([2.0, 1.0] * 3), judged, 0.1)
+    assert found.lasts
+    assert found.bad / found.judged > 0.05
+    assert not found.is_beyond(0.05)

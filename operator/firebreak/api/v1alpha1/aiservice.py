@@ -647,7 +647,7 @@ class AIServiceStatus(ApiModel):
     state: Annotated[str, Field(max_length=32)] = ""
     """Healthy, Unknown, Watch, Suspected, Incident, Contained, NeedsHuman or Suspended: the summary."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_map("type"))] = ()
-    """Ready, ObjectivesMet, IndicatorHealthy, ContainmentReady, VerificationFeasible."""
+    """Ready, ObjectivesMet, IndicatorHealthy, ContainmentReady, VerificationFeasible, QuarantineReady, NoRegression."""
     objectives: Annotated[tuple[ObjectiveStatus, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
     """What is known of each objective."""
     worst_objective: Annotated[str, Field(max_length=128)] = ""

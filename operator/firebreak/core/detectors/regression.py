@@ -84,6 +84,12 @@ def before_after(
     return _found(track, reverse, threshold, bound, bad, judged, clustering)
 
 
+def may_be_beyond(allowed: float, bad: Floats, judged: Floats, clustering: float) -> bool:
+    """Whether `is_beyond` can be true of a comparison with these counts of the new one; cheap, asked of a fleet."""
+    tempered_bad, tempered_judged = _tempered(bad, judged, clustering)
+    return tempered_bad > allowed * tempered_judged
+
+
 def side_by_side(
     known_bad: Floats,
     known_judged: Floats,

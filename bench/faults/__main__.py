@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import structlog
 from bench.faults.interleavings import plan_of, wrong_with
-from bench.faults.manifests import LADDERS
+from bench.faults.manifests import STORIES
 from bench.faults.neighbours import neighbours_of
 from bench.faults.points import lived, points, read, wrong_at
 from bench.faults.story import play
@@ -24,7 +24,7 @@ AMONG_OTHERS = "among-others"
 def main() -> int:
     arguments = argparse.ArgumentParser(prog="python -m bench.faults", description=__doc__)
     arguments.add_argument("--seed", type=int, default=20_260, help="of everything that is left to chance")
-    arguments.add_argument("--story", choices=tuple(LADDERS), help="only this one")
+    arguments.add_argument("--story", choices=STORIES, help="only this one")
     arguments.add_argument("--mishap", action="append", help="only this one; may be given several times")
     arguments.add_argument("--among", type=int, default=5000, help="how many stories with others around")
     arguments.add_argument("--points", action=argparse.BooleanOptionalAction, default=True, help="try every boundary")
@@ -46,7 +46,7 @@ def _be_quiet() -> None:
 
 def _try_all(chosen: argparse.Namespace) -> int:
     began = time.monotonic()
-    stories = (chosen.story,) if chosen.story else tuple(LADDERS)
+    stories = (chosen.story,) if chosen.story else STORIES
     todo: list[str] = []
     if chosen.points:
         todo = [str(p) for p in points(stories, chosen.seed) if not chosen.mishap or p.mishap in chosen.mishap]

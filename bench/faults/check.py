@@ -38,6 +38,9 @@ class Ending:
     owned: tuple[str, ...]
     """Objects on which Firebreak's name is still."""
     incidents: tuple[Doc, ...]
+    drills: tuple[Doc, ...]
+    raises: tuple[Doc, ...]
+    """Of the judge's sampling rate."""
     quarantines: tuple[str, ...]
     snapshots: tuple[str, ...]
     written: tuple[tuple[str, Any], ...]
@@ -75,8 +78,7 @@ class Witness:
     def _sees(self, place: Place, before: Doc, after: Doc, by: str) -> None:
         if place.plural == "aiincidents":
             self._sees_record(place)
-            for action in (after.get("status") or {}).get("actions", ()):
-                self.wanted |= {(w["path"], self._meant(w["desired"])) for w in action["writes"]}
+        self.wanted |= {(w["path"], self._meant(w["desired"])) for w in _writes_of(place.plural, after)}
         for name, spot in SPOTS.items():
             if spot.place != place:
                 continue
@@ -97,19 +99,33 @@ class Witness:
             self.wrong.append(f"{place.name} is written while {others} is open")
 
     def _is_announced(self, path: str, place: Place, held: Any, set_to: Any) -> bool:
-        for incident in self._api.all("aiincidents"):
-            for action in incident.get("status", {}).get("actions", ()):
-                for write in action["writes"]:
-                    if write["path"] != path or write["target"]["name"] != place.name:
-                        continue
-                    known = [write["last"], *write.get("attempted", ())]
-                    values = [self._meant(v) for v in known]
-                    if held in values and set_to == self._meant(write["desired"]):
-                        return True
+        for write in (w for plural in _RECORDS for record in self._api.all(plural) for w in _writes_of(plural, record)):
+            if write["path"] != path or write["target"]["name"] != place.name:
+                continue
+            known = [write["last"], *write.get("attempted", ())]
+            if held in [self._meant(v) for v in known] and set_to == self._meant(write["desired"]):
+                return True
         return False
 
     def _meant(self, value: Mapping[str, Any]) -> Any:
         return value.get("value")
+
+
+_RECORDS = ("aiincidents", "containmentdrills", "samplingraises")
+
+
+def _writes_of(plural: str, record: Doc) -> list[Doc]:
+    """What a record says is to be written, or was."""
+    status = record.get("status") or {}
+    match plural:
+        case "aiincidents":
+            return [w for action in status.get("actions", ()) for w in action["writes"]]
+        case "containmentdrills":
+            return list((status.get("action") or {}).get("writes", ()))
+        case "samplingraises":
+            return [status["write"]] if status.get("write") else []
+        case _:
+            return []
 
 
 def _value(object_: Doc, path: str) -> Any:
@@ -138,7 +154,25 @@ def half_done(ending: Ending) -> list[str]:
             done = [bool(w.get("landed")) for w in action["writes"]]
             if action["phase"] == "Blocked" and any(done) and not all(done):
                 wrong.append(f"{name}: {action['id']} is written by half")
+    return wrong + _half_done_beside(ending)
+
+
+def _half_done_beside(ending: Ending) -> list[str]:
+    """What drills and raises have left behind."""
+    wrong = [f"{o['metadata']['name']} is still held" for o in (*ending.drills, *ending.raises) if _is_held(o)]
+    for drill in ending.drills:
+        status = drill.get("status") or {}
+        if status.get("action") or not (status.get("run") or {}).get("endedAt"):
+            wrong.append(f"drill {drill['metadata']['name']} has not ended: {status.get('state')}")
+    for raised in ending.raises:
+        status = raised.get("status") or {}
+        if status.get("phase", "Normal") != "Normal" or status.get("write"):
+            wrong.append(f"the sampling rate is {status.get('phase')} still")
     return wrong
+
+
+def _is_held(object_: Doc) -> bool:
+    return bool(object_["metadata"].get("finalizers"))
 
 
 def summary(ending: Ending) -> dict[str, Any]:
@@ -152,6 +186,9 @@ def summary(ending: Ending) -> dict[str, Any]:
                 [(a["id"], a["phase"], a["outcome"]) for a in i["status"].get("actions", ())],
             )
             for i in ending.incidents
+        ],
+        "drills": [
+            (d["status"]["state"], [(o["name"], o["result"]) for o in d["status"]["options"]]) for d in ending.drills
         ],
         # What stood there between two writes of one deployment may or may not have been seen.
         "snapshots": [n for n in ending.snapshots if n in _REVISIONS],

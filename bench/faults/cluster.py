@@ -52,6 +52,7 @@ class SimulatedCluster:
         self._api = api
         self._feature_is_cause = feature_is_cause
         self._pods = (revision("v1")["model"], revision("v1")["prompt"])
+        self._falters = False
         self._weights = (100, 100)
         self.served = [Serving(since=-3600.0, bad=False, share=1.0)]
         self.readings: list[Reading] = []
@@ -66,6 +67,11 @@ class SimulatedCluster:
             return None
         found = find(live, FieldPath.parse(where.path))
         return None if isinstance(found, Unmatched) or found.value is ABSENT else found.value
+
+    def falter(self, falters: bool) -> None:
+        """What serves answers badly for a while, whichever revision it is."""
+        self._falters = falters
+        self._serve()
 
     def _heard(self, kind: str, place: Place, object_: Doc) -> None:
         loop = asyncio.get_running_loop()
@@ -107,7 +113,7 @@ class SimulatedCluster:
 
     def _serve(self) -> None:
         is_v2 = revision("v2")["model"] == self._pods[0] or revision("v2")["prompt"] == self._pods[1]
-        bad = is_v2 and not (self._feature_is_cause and self.value("dates") == "false")
+        bad = self._falters or (is_v2 and not (self._feature_is_cause and self.value("dates") == "false"))
         share = self._weights[0] / self._weights[1] if self._weights[1] else 0.0
         last = self.served[-1]
         if (last.bad, last.share) != (bad, share):

@@ -4,7 +4,7 @@ Stands where app/sampler.py stands, and answers its questions. It reads with the
 Prometheus do: a clock that is ahead finds nothing there yet, and what could not be read makes an Error.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -69,7 +69,7 @@ class ScriptedSampler(Sampler):
         if row == SUSPECTED_AFTER:
             return self._said(key, Finding.BREACHED, VerdictReason.EVIDENCE_OF_BREACH, Tier.SUSPECTED, onset)
         if row == 1:
-            return self._said(key, Finding.INCONCLUSIVE, VerdictReason.ABOVE_BUT_UNPROVEN, Tier.NONE)
+            return self._said(key, Finding.BREACHED, VerdictReason.EVIDENCE_OF_BREACH, Tier.WATCH, onset)
         return self._said(key, Finding.MET, VerdictReason.WITHIN_OBJECTIVE, Tier.NONE)
 
     def _said(
@@ -129,6 +129,15 @@ class ScriptedSampler(Sampler):
 
     def expected_delay(self, key: ObjectiveKey, times: float = 1.0) -> timedelta | None:
         return timedelta(seconds=CONFIRMED_AFTER * STEP)
+
+    def is_sequential(self, key: ObjectiveKey) -> bool:
+        return True
+
+    def quiet_steps(self, keys: Collection[ObjectiveKey], below: float, now: datetime) -> int | None:
+        reading = self._cluster.reading(self._step)
+        if reading is None or self._own_now() - (self._step + 1) * STEP > _STALE:
+            return None
+        return max(-reading.bad_in_a_row, 0)
 
     def oddities(self, key: ObjectiveKey) -> tuple[str, ...]:
         return ()

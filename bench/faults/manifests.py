@@ -31,6 +31,8 @@ PROMPT = Place("v1", "configmaps", "docs", "summarizer-prompt")
 SWITCHES = Place("v1", "configmaps", "docs", "summarizer-firebreak")
 ROUTE = Place("gateway.networking.k8s.io/v1", "httproutes", "docs", "summarizer")
 AIS = Place("firebreak.dev/v1alpha1", "aiservices", "docs", "summarizer")
+DRILL = Place("firebreak.dev/v1alpha1", "containmentdrills", "docs", "weekly")
+RAISE = Place("firebreak.dev/v1alpha1", "samplingraises", "docs", "summarizer")
 
 _WEIGHT = "$.spec.rules[?@.name=='answers'].backendRefs[?@.name=='{}'].weight"
 
@@ -53,6 +55,7 @@ SPOTS = {
     "replicas": Spot(REVIEW, "$.spec.replicas"),
     "rate": Spot(SWITCHES, "$.data['review-rate']"),
     "dates": Spot(SWITCHES, "$.data['dates']"),
+    "judged": Spot(SWITCHES, "$.data['judge-rate']"),
 }
 """All of them, by a short name."""
 
@@ -78,6 +81,9 @@ LADDERS: dict[str, list[dict[str, Any]]] = {
     ],
 }
 """One story for each kind of action, and one that climbs: the feature is off and does not help, so it rolls back."""
+
+STORIES = (*LADDERS, "Drill", "SamplingRaise")
+"""All of them: also a drill of the whole ladder that is executed, and a sampling rate that is raised."""
 
 
 def set_up(api: FakeApi, story: str) -> None:
@@ -111,8 +117,8 @@ def _objects(story: str) -> list[tuple[Place, Kind, Doc]]:
     ]
     gateway = {"name": "lab", "namespace": "gateways"}
     route = {"spec": {"parentRefs": [gateway], "rules": [{"name": "answers", "backendRefs": backends}]}}
-    switches = {"data": {"review-rate": "2%", "dates": "true"}}
-    ladder = {"steps": LADDERS[story]}
+    switches = {"data": {"review-rate": "2%", "dates": "true", "judge-rate": "2%"}}
+    ladder = {"steps": LADDERS.get(story, LADDERS["All"])}
     policy = {
         "spec": {
             "ladders": [ladder],
@@ -138,7 +144,7 @@ def _objects(story: str) -> list[tuple[Place, Kind, Doc]]:
         ),
         (_at(CONTROLLER_REVISION, f"summarizer-{digest_of(v1)}"), CONTROLLER_REVISION, known_good),
         (_at(FIREBREAK["ContainmentPolicy"], "careful"), FIREBREAK["ContainmentPolicy"], policy),
-        (AIS, FIREBREAK["AIService"], {"spec": _service_spec()}),
+        (AIS, FIREBREAK["AIService"], {"spec": _service_spec(story)}),
     ]
 
 
@@ -170,8 +176,9 @@ def _target(spot: str) -> Doc:
     }
 
 
-def _service_spec() -> Doc:
-    return {
+def _service_spec(story: str) -> Doc:
+    judge = {"judge": {"samplingRate": _target("judged") | {"raised": "20%"}}} if story == "SamplingRaise" else {}
+    return judge | {
         "revision": {
             "fields": [
                 {"name": "model"} | _target("image"),
@@ -206,5 +213,9 @@ def _service_spec() -> Doc:
             "rate": _target("rate") | {"value": "100%"},
         },
         "features": [{"name": "date-summaries", "flag": _target("dates") | {"disabledValue": "false"}}],
-        "containment": {"policy": {"kind": "ContainmentPolicy", "name": "careful"}, "mode": "Enforce"},
+        "containment": {
+            "policy": {"kind": "ContainmentPolicy", "name": "careful"},
+            "mode": "Enforce",
+            "executeDrills": story == "Drill",
+        },
     }

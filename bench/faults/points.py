@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from bench.faults.check import Ending, differences
 from bench.faults.connection import Mishap
-from bench.faults.manifests import LADDERS
+from bench.faults.expected import expected
+from bench.faults.manifests import STORIES
 from bench.faults.story import Plan, play
 
 _KILLS = (Mishap.KILLED_BEFORE, Mishap.KILLED_AFTER)
@@ -36,8 +37,8 @@ class Point(NamedTuple):
 def read(name: str) -> Point:
     """A point by its name. Raises ValueError."""
     story, replicas, boundary, mishap, seed = name.split("/")
-    if story not in LADDERS:
-        raise ValueError(f"{name}: there is no story {story}; there are {', '.join(LADDERS)}")
+    if story not in STORIES:
+        raise ValueError(f"{name}: there is no story {story}; there are {', '.join(STORIES)}")
     return Point(story, int(replicas), int(boundary), Mishap(mishap), int(seed))
 
 
@@ -47,7 +48,7 @@ def undisturbed(story: str, replicas: int, seed: int) -> Ending:
     return play(Plan(story=story, replicas=replicas, seed=seed))
 
 
-def points(stories: tuple[str, ...] = tuple(LADDERS), seed: int = 0) -> Iterator[Point]:
+def points(stories: tuple[str, ...] = STORIES, seed: int = 0) -> Iterator[Point]:
     """All of them."""
     for story in stories:
         for replicas, mishaps in ((1, _ALONE), (2, _WITH_ANOTHER)):
@@ -64,4 +65,5 @@ def lived(point: Point) -> Ending:
 
 def wrong_at(point: Point) -> list[str]:
     """What this point came to that it should not have; empty when all is as it would have been."""
-    return differences(lived(point), undisturbed(point.story, point.replicas, point.seed))
+    ending, by_itself = lived(point), undisturbed(point.story, point.replicas, point.seed)
+    return differences(ending, expected(point.story, point.mishap, ending, by_itself))

@@ -1,7 +1,7 @@
-"""One story from a good day through a bad revision to its fix, with whatever goes wrong on the way.
+"""One story from a good day to the next, with whatever goes wrong on the way.
 
-v1 serves and is proven; a pipeline deploys v2, which is bad; Firebreak contains; a person deploys v3, the fix; Firebreak
-gives back. What a story comes to is plain data (`Ending`), which bench/faults/check.py compares.
+v1 serves and is proven; what happens then is the story's course (bench/faults/courses.py). What it comes to is plain data
+(`Ending`), which bench/faults/check.py compares.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from bench.faults.api import Doc, FakeApi
 from bench.faults.check import Ending, Witness
 from bench.faults.cluster import SimulatedCluster
 from bench.faults.connection import LASTING, Boundaries, Mishap
+from bench.faults.courses import course_of
 from bench.faults.manifests import IMAGE_FIELD, PROMPT, PROMPT_FIELD, SPOTS, WORKLOAD, revision, set_up
 from bench.faults.replica import Replica
 from bench.faults.virtual import WorldClock, elapsed, run
@@ -21,13 +22,10 @@ from bench.faults.virtual import WorldClock, elapsed, run
 from firebreak.adapters.kube.client import FIELD_MANAGER
 
 RESTARTED_AFTER = 2.0
-DEPLOYED_AT = 40.0
-FIXED_AFTER = 30.0
-"""Seconds from when it is contained until a person deploys the fix."""
 LONGEST = 2 * 3600.0
 """Virtual seconds after which a story that has not ended counts as one that never does."""
 QUIET = 120.0
-"""Seconds without a change of anything that matters, after the incident is over."""
+"""Seconds without a change of anything that matters, after it is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +49,7 @@ class Stage:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.course = course_of(plan.story)
         self.chance = random.Random(plan.seed)
         random.seed(plan.seed)  # the Lease's jitter
         self.api = FakeApi(now=WorldClock().now, elapsed=elapsed)
@@ -64,7 +63,6 @@ class Stage:
         self.last_disturbed = 0.0
         self.api_away_until = 0.0
         self.prometheus_away = False
-        self.is_fixed = False
         self.commit: Callable[[str], None] | None = None
         """How a revision is deployed where Git says what stands in the cluster."""
 
@@ -136,33 +134,13 @@ class Stage:
                     RESTARTED_AFTER if self.plan.replicas == 1 else 45.0, self.start_replica
                 )
 
-    async def people(self) -> None:
-        """The pipeline that deploys the bad revision, and the person who deploys the fix."""
-        await asyncio.sleep(DEPLOYED_AT)
-        self.deploy("v2")
-        while not self._is_time_for_the_fix():  # noqa: ASYNC110 -- the API server in memory has no event for it
-            await asyncio.sleep(1.0)
-        await asyncio.sleep(FIXED_AFTER)
-        self.deploy("v3")
-        self.is_fixed = True
-
-    def _is_time_for_the_fix(self) -> bool:
-        if elapsed() > self.plan.fixed_by:
-            return True
-        incident = self.incident()
-        status = (incident or {}).get("status", {})
-        if self.plan.story == "RaiseHumanReview":  # which contains nothing
-            return any(a["phase"] == "InForce" for a in status.get("actions", ()))
-        return bool(status.get("phase") == "Contained")
-
     async def until_over(self) -> bool:
         """Wait until the incident is over and nothing moves any more; False when it never is."""
         while elapsed() < LONGEST:
             await asyncio.sleep(5.0)
             if self.failures:
                 return False
-            # Somebody may have ended it before Firebreak saw enough: then there is no incident.
-            if self.phase() not in ("Resolved", "") or not self.is_fixed:
+            if not self.course.is_over(self):
                 continue
             last = max(
                 (c.at for c in self.api.changes if c.by == FIELD_MANAGER and c.place.plural != "leases"), default=0.0
@@ -181,7 +159,7 @@ async def _play(plan: Plan) -> Ending:
     stage = Stage(plan)
     for _ in range(plan.replicas):
         stage.start_replica()
-    beside = [asyncio.create_task(stage.keep_alive()), asyncio.create_task(stage.people())]
+    beside = [asyncio.create_task(stage.keep_alive()), asyncio.create_task(stage.course.people(stage))]
     beside += [asyncio.ensure_future(other(stage)) for other in plan.also]
     is_over = await stage.until_over()
     for task in beside:
@@ -208,6 +186,8 @@ def _ending(stage: Stage, is_over: bool) -> Ending:
         values={name: stage.cluster.value(name) for name in SPOTS},
         owned=owned,
         incidents=tuple(api.all("aiincidents")),
+        drills=tuple(api.all("containmentdrills")),
+        raises=tuple(api.all("samplingraises")),
         quarantines=tuple(q["metadata"]["name"] for q in api.all("quarantines")),
         snapshots=tuple(sorted(c["metadata"]["name"] for c in api.all("controllerrevisions"))),
         written=tuple(stage.witness.written),

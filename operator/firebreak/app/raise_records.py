@@ -75,9 +75,11 @@ class RaiseRecords:
 
     async def let_go(self, key: ServiceKey, record: SamplingRaise) -> None:
         """Nothing is owed any more: it may be deleted."""
-        await self._objects.let_go(_key(key), FINALIZER)
+        freed = await self._objects.let_go(_key(key), FINALIZER)
         if record.metadata.deletion_timestamp is not None:
             self._catalog.forget(_key(key))
+        elif isinstance(freed, Stored):
+            self._catalog.see(freed.object)
 
     async def drop(self, key: ServiceKey) -> None:
         """Delete a record that nobody needs any more."""

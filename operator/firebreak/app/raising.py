@@ -123,11 +123,18 @@ class Raiser:
                 if not await self._write(key, record):
                     return decided.told
             else:
-                if record is not None and declared is None and not is_raised(status):
-                    await self._records.drop(key)
+                if record is not None and not is_raised(status):
+                    await self._tidy(key, record, declared)
                 return decided.told
         self._turns.touch(key)
         return decided.told
+
+    async def _tidy(self, key: ServiceKey, record: SamplingRaise, declared: SamplingRate | None) -> None:
+        """Nothing is owed: what a crash between the last write and this has left must not hold up a deletion."""
+        if declared is None:
+            await self._records.drop(key)
+        elif FINALIZER in record.metadata.finalizers:
+            await self._records.let_go(key, record)
 
     async def _intend(self, key: ServiceKey, record: SamplingRaise | None, wanted: SamplingRaiseStatus) -> None:
         if not is_raised(wanted):

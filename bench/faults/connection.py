@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 import orjson
-from bench.faults.api import FakeApi, place_of
+from bench.faults.api import FakeApi, Place, place_of
 from bench.faults.virtual import elapsed
 
 from firebreak.adapters.kube.client import READ_TIMEOUT, Answer, KubeClient, encoded
@@ -31,6 +31,9 @@ class Mishap(StrEnum):
     """From here on this replica reaches nothing for half a minute, and lives on."""
     LATE_AND_CUT_OFF = "late-and-cut-off"
     """The request arrives almost four seconds late, and from here on this replica reaches nothing for half a minute."""
+    FROZEN = "frozen"
+    """The request is carried out, and the process stands still before it hears of that: so long that another has long
+    brought everything to its end. Then it goes on in the middle of its turn, as if no time had passed."""
     LEASE_AWAY = "lease-away"
     """The Lease alone can be neither read nor renewed for half a minute: this replica has to stop acting by itself."""
     CONFLICT = "409"
@@ -55,6 +58,8 @@ _CODES = {
     Mishap.FORBIDDEN: 403,
     Mishap.INVALID: 422,
 }
+FROZEN_SECONDS = 1200.0
+"""Longer than any incident here, and than a sampling rate stays raised."""
 LASTING = frozenset({Mishap.API_AWAY, Mishap.PROMETHEUS_AWAY, Mishap.CLOCK_AHEAD, Mishap.CLOCK_BEHIND})
 CUT_OFF_SECONDS = 30.0
 _LATE_SECONDS = 3.9
@@ -80,20 +85,26 @@ class Boundaries:
 class Connection(KubeClient):
     """A replica's client: plain JSON from the server in memory, after a while, or not."""
 
-    def __init__(self, api: FakeApi, boundaries: Boundaries, chance: random.Random, kill: Callable[[], None]) -> None:
+    def __init__(
+        self, name: str, api: FakeApi, boundaries: Boundaries, chance: random.Random, kill: Callable[[], None]
+    ) -> None:
+        self._name = name
         self._server = api
         self._boundaries = boundaries
         self._chance = chance
         self._kill = kill
         self._cut_off_until = 0.0
         self._no_lease_until = 0.0
+        self._frozen_until = 0.0
         self._forbidden = ""
         self.is_dead = False
+        self.too_late: list[str] = []
+        """Requests that changed something, and arrived when another replica had the Lease."""
 
     @property
     def reaches(self) -> bool:
         """Whether anything gets through now."""
-        return not self.is_dead and elapsed() >= self._cut_off_until
+        return not self.is_dead and elapsed() >= max(self._cut_off_until, self._frozen_until)
 
     def forbid(self, plural: str) -> None:
         """From here on this kind may not be changed."""
@@ -122,6 +133,7 @@ class Connection(KubeClient):
         sent = None if body is None else orjson.loads(encoded(body))
         is_dry = (query or {}).get("dryRun") == "All"
         mishap = None
+        await self._thawed()
         if method != "GET" and not is_dry and place.plural not in ("leases", "events") and self.reaches:
             mishap = self._boundaries.next(asked)
         await asyncio.sleep(self._chance.uniform(0.001, 0.02))
@@ -135,6 +147,7 @@ class Connection(KubeClient):
             case Mishap.LATE_AND_CUT_OFF:
                 self.cut_off(CUT_OFF_SECONDS)
                 await asyncio.sleep(_LATE_SECONDS)
+                self._arrives(asked, place, is_dry)
                 self._server.handle(method, path, query or {}, sent, content_type)
             case _ if mishap in _CODES:
                 code = _CODES[mishap]
@@ -148,13 +161,30 @@ class Connection(KubeClient):
             raise ClusterUnavailable(f"{asked}: not reached")
         if place.plural == self._forbidden and method == "PATCH" and not is_dry:
             return Answer(status=403, body={"message": f"{place.plural} may not be patched"})
+        self._arrives(asked, place, is_dry)
         answered = self._server.handle(method, path, query or {}, sent, content_type)
         if mishap is Mishap.KILLED_AFTER:
             await self._die()
+        if mishap is Mishap.FROZEN:
+            self._frozen_until = elapsed() + FROZEN_SECONDS
         await asyncio.sleep(self._chance.uniform(0.001, 0.02))
+        await self._thawed()
         if mishap is Mishap.ANSWER_LOST or not self.reaches:
             raise ClusterUnavailable(f"{asked}: no answer")
         return Answer(status=answered.status, body=answered.body)
+
+    async def _thawed(self) -> None:
+        """A process that stands still neither sends nor hears anything."""
+        if elapsed() < self._frozen_until:
+            await asyncio.sleep(self._frozen_until - elapsed() + 0.001)
+
+    def _arrives(self, asked: str, place: Place, is_dry: bool) -> None:
+        """Only who leads may change anything, at the moment at which it is changed."""
+        if asked.startswith("GET") or is_dry or place.plural in ("leases", "events"):
+            return
+        for lease in self._server.all("leases"):
+            if lease["spec"]["holderIdentity"] not in ("", self._name):
+                self.too_late.append(f"{self._name}: {asked} arrives while {lease['spec']['holderIdentity']} leads")
 
     async def _die(self) -> None:
         self.is_dead = True

@@ -21,6 +21,8 @@ FIXED_BY = 420.0
 ENDED_BY = 1500.0
 """Seconds after which the person on call ends an incident that is still open."""
 _BOUNDARIES = 45
+_MISHAPS = tuple(m for m in Mishap if m is not Mishap.FROZEN)
+"""Who stands still for twenty minutes would miss the others altogether."""
 _INCIDENTS = "aiincidents"
 
 
@@ -29,7 +31,7 @@ def plan_of(seed: int) -> Plan:
     chance = random.Random(f"plan {seed}")
     mishaps = {}
     if chance.random() < 1 / 3:
-        mishaps[chance.randrange(_BOUNDARIES)] = chance.choice(tuple(Mishap))
+        mishaps[chance.randrange(_BOUNDARIES)] = chance.choice(_MISHAPS)
     return Plan(
         story=chance.choice(tuple(LADDERS)),
         seed=seed,

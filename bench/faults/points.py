@@ -16,9 +16,9 @@ from bench.faults.manifests import STORIES
 from bench.faults.story import Plan, play
 
 _KILLS = (Mishap.KILLED_BEFORE, Mishap.KILLED_AFTER)
-_WITH_ANOTHER = (*_KILLS, Mishap.CUT_OFF, Mishap.LATE_AND_CUT_OFF, Mishap.LEASE_AWAY)
+_WITH_ANOTHER = (*_KILLS, Mishap.CUT_OFF, Mishap.LATE_AND_CUT_OFF, Mishap.FROZEN, Mishap.LEASE_AWAY)
 """What another replica takes over from."""
-_ALONE = tuple(m for m in Mishap if m not in (Mishap.LATE_AND_CUT_OFF, Mishap.LEASE_AWAY))
+_ALONE = tuple(m for m in Mishap if m not in (Mishap.LATE_AND_CUT_OFF, Mishap.FROZEN, Mishap.LEASE_AWAY))
 
 
 class Point(NamedTuple):

@@ -13,7 +13,7 @@ from datetime import timedelta
 from bench.faults.api import Doc, FakeApi
 from bench.faults.check import Ending, Witness
 from bench.faults.cluster import SimulatedCluster
-from bench.faults.connection import LASTING, Boundaries, Mishap
+from bench.faults.connection import FROZEN_SECONDS, LASTING, Boundaries, Mishap
 from bench.faults.courses import course_of
 from bench.faults.manifests import IMAGE_FIELD, PROMPT, PROMPT_FIELD, SPOTS, WORKLOAD, revision, set_up
 from bench.faults.replica import Replica
@@ -58,6 +58,7 @@ class Stage:
         self.boundaries = Boundaries(plan.mishaps, self._happens)
         self.witness = Witness(self.api, elapsed)
         self.replicas: list[Replica] = []
+        self._gone: list[Replica] = []
         self.failures: list[str] = []
         self._started = 0
         self.last_disturbed = 0.0
@@ -85,6 +86,8 @@ class Stage:
         if mishap in LASTING:
             self.last_disturbed = elapsed() + lasts
         match mishap:
+            case Mishap.FROZEN:
+                self.last_disturbed = elapsed() + FROZEN_SECONDS
             case Mishap.API_AWAY:
                 self.api_away_until = elapsed() + lasts
                 for replica in self.replicas:
@@ -98,6 +101,11 @@ class Stage:
                 acting = next(r for r in self.replicas if r.lease.is_leader())
                 acting.clock.wrong_by = wrong
                 later(lasts, acting.set_right)
+
+    @property
+    def too_late(self) -> list[str]:
+        """What replicas changed that had been deposed."""
+        return [told for replica in (*self._gone, *self.replicas) for told in replica.connection.too_late]
 
     def _prometheus_is_away(self, away: bool) -> None:
         self.prometheus_away = away
@@ -128,6 +136,7 @@ class Stage:
             await asyncio.sleep(0.5)
             for replica in [r for r in self.replicas if not r.is_alive]:
                 self.replicas.remove(replica)
+                self._gone.append(replica)
                 self.last_disturbed = elapsed()
                 # With a second replica that one takes over, so the first may take its time.
                 asyncio.get_running_loop().call_later(
@@ -193,7 +202,7 @@ def _ending(stage: Stage, is_over: bool) -> Ending:
         written=tuple(stage.witness.written),
         boundaries=tuple(stage.boundaries.passed),
         failures=tuple(stage.failures),
-        wrong=tuple(stage.witness.wrong),
+        wrong=(*stage.witness.wrong, *stage.too_late),
         settings=tuple(stage.witness.settings),
         wanted=frozenset(stage.witness.wanted),
         changes=tuple(api.changes),

@@ -13,6 +13,7 @@ from bench.faults.story import Plan, play
 from bench.faults.virtual import T0
 
 from firebreak.adapters.kube.client import FIELD_MANAGER
+from firebreak.adapters.kube.lease import Lease
 from firebreak.core.commands import Reason
 
 _TARGETS = ("deployments", "configmaps", "httproutes")
@@ -40,6 +41,8 @@ def test_a_story_without_mishaps_ends_well(story: str) -> None:
         ("RollBack", 1, Mishap.FORBIDDEN),
         ("SwitchTraffic", 1, Mishap.KILLED_BEFORE),
         ("RaiseHumanReview", 2, Mishap.LATE_AND_CUT_OFF),
+        ("Drill", 1, Mishap.KILLED_AFTER),
+        ("SamplingRaise", 2, Mishap.KILLED_AFTER),
     ],
 )
 def test_a_mishap_at_a_field_write_changes_no_ending(story: str, replicas: int, mishap: Mishap) -> None:
@@ -48,6 +51,37 @@ def test_a_mishap_at_a_field_write_changes_no_ending(story: str, replicas: int, 
 
     assert points, "a story writes something"
     assert {str(p): wrong for p in points if (wrong := wrong_at(p))} == {}
+
+
+def test_who_stood_still_while_another_took_over_writes_nothing_any_more() -> None:
+    """It goes on in the middle of its turn, twenty minutes later, when everything was given back: the fence is closed."""
+    assert wrong_at(_frozen_between_two_weights()) == []
+
+
+def test_the_bench_notices_when_there_is_no_fence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it the deposed leader takes the primary's traffic away, after the incident is over."""
+    monkeypatch.setattr(Lease, "fence", lambda _: None)
+
+    wrong = wrong_at(_frozen_between_two_weights())
+
+    assert any("arrives while replica-" in words for words in wrong)
+    assert any("no record says so" in words for words in wrong)
+
+
+def _frozen_between_two_weights() -> Point:
+    first_weight = _field_writes("SwitchTraffic", 2)[0]
+    return Point("SwitchTraffic", 2, first_weight, Mishap.FROZEN, 0)
+
+
+def test_nothing_holds_a_sampling_record_that_is_over() -> None:
+    """Killed just before it lets go of it: whoever deletes the service or its namespace would wait for ever."""
+    last = max(n for n, asked in enumerate(undisturbed("SamplingRaise", 1, 0).boundaries) if _lets_go(asked))
+
+    assert wrong_at(Point("SamplingRaise", 1, last, Mishap.KILLED_BEFORE, 0)) == []
+
+
+def _lets_go(asked: str) -> bool:
+    return asked.endswith("/samplingraises/summarizer")
 
 
 def test_a_record_that_is_refused_once_opens_no_second_incident() -> None:

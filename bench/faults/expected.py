@@ -1,7 +1,8 @@
 """Which ending is right at a point? The undisturbed one, but for two things that a mishap may rightly change.
 
 - A drill reports what it finds: a step that is not seen in force in its time, while the API server or Prometheus is away
-  or the clock is wrong, is Blocked. It is given back like any other; if it could not be written, it is not written.
+  or the clock is wrong, is Blocked. It is given back like any other; if it could not be written, it is not written. A
+  drill that cannot begin in time is Missed, and writes nothing.
 - A raise of the judge's sampling rate that is refused (403, 422) is not tried again for an hour: it changes nothing for
   users, and by then what called for it is gone.
 """
@@ -30,10 +31,10 @@ def expected(story: str, mishap: Mishap, ending: Ending, undisturbed: Ending) ->
 
 
 def _with_late_steps(ending: Ending, undisturbed: Ending) -> Ending:
-    if not ending.drills or not (ending.drills[0].get("status") or {}).get("options"):
-        return undisturbed
-    drill, found = undisturbed.drills[0], ending.drills[0]["status"]
-    late = {o["name"] for o in found["options"] if (o["result"], o.get("reason")) == ("Blocked", _LATE)}
+    drill, found = undisturbed.drills[0], ending.drills[0].get("status") or {}
+    if found.get("state") == "Missed":
+        return replace(undisturbed, drills=ending.drills, written=())
+    late = {o["name"] for o in found.get("options", ()) if (o["result"], o.get("reason")) == ("Blocked", _LATE)}
     if not late:
         return undisturbed
     told = [o | {"result": "Blocked"} if o["name"] in late else o for o in drill["status"]["options"]]

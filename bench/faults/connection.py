@@ -86,8 +86,9 @@ class Connection(KubeClient):
     """A replica's client: plain JSON from the server in memory, after a while, or not."""
 
     def __init__(
-        self, name: str, api: FakeApi, boundaries: Boundaries, chance: random.Random, kill: Callable[[], None]
+        self, api: FakeApi, boundaries: Boundaries, chance: random.Random, kill: Callable[[], None], name: str = ""
     ) -> None:
+        """`name` is the replica's, as the Lease names it."""
         self._name = name
         self._server = api
         self._boundaries = boundaries

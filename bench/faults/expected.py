@@ -40,6 +40,6 @@ def _with_late_steps(ending: Ending, undisturbed: Ending) -> Ending:
     told = [o | {"result": "Blocked"} if o["name"] in late else o for o in drill["status"]["options"]]
     status = drill["status"] | {"state": "Failed", "options": told}
     set_ = {spot for spot, _ in ending.written}
-    never = {spot for name in late if not set_ & set(_SPOTS_OF[name]) for spot in _SPOTS_OF[name]}
+    never = {spot for name in late for spot in _SPOTS_OF[name] if spot not in set_}
     written = tuple(w for w in undisturbed.written if w[0] not in never)
     return replace(undisturbed, drills=(drill | {"status": status},), written=written)

@@ -86,7 +86,7 @@ class Replica:
     ) -> None:
         self.name = name
         self.clock = OwnClock()
-        self.connection = Connection(name, api, boundaries, chance, self.kill)
+        self.connection = Connection(api, boundaries, chance, self.kill, name)
         self.failures = failures
         self._api = api
         self._chance = chance

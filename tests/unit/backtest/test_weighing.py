@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
+from tests.recorded import RecordedStore
 from tests.unit.backtest.histories import GRID, History, as_declared, lived, minute
 
 from firebreak.api.v1alpha1.aiservice import ClusteringBasis
@@ -14,6 +15,7 @@ from firebreak.app.sampler import Sampler
 from firebreak.core.clustering import NEEDED_STEPS
 from firebreak.core.detectors.rules import ASSUMED_CLUSTERING, Sequential
 from firebreak.core.objectives import ObjectiveSpec
+from firebreak.core.ports_metrics import Matrix, QueryRefused
 
 SPEC = next(w for w in as_declared().watched if isinstance(w, ObjectiveSpec))
 
@@ -72,6 +74,27 @@ async def test_it_comes_into_force_on_the_day_on_which_there_is_enough() -> None
     assert weighed.at - start > timedelta(hours=23)
     assert minute(NEEDED_STEPS) < weighed.at
     assert replayed.clusterings["groundedness"].basis is ClusteringBasis.MEASURED
+
+
+class ThreeWeeksAreTooMuch(RecordedStore):
+    """A store that refuses ranges of coarse steps, as one with a limit on samples refuses long ones."""
+
+    async def range(self, query: str, start: datetime, end: datetime, step: timedelta) -> Matrix:
+        if step > GRID.step:
+            raise QueryRefused("query processing would load too many samples")
+        return await super().range(query, start, end, step)
+
+
+async def test_what_cannot_be_measured_is_told_and_ends_nothing() -> None:
+    """G is assumed then; it is asked again a day later, and not at every step."""
+    history = clustered(1.5)
+    store = ThreeWeeksAreTooMuch(GRID, history.store.readings)
+    replayed = await lived(store, start=minute(100), end=minute(history.minute))
+    (problem,) = replayed.problems
+    assert "how failures of groundedness cluster could not be measured" in problem
+    assert "too many samples" in problem
+    assert replayed.weighed == ()
+    assert len(replayed.tracks[0].verdicts) > 2000
 
 
 async def test_a_short_history_measures_nothing() -> None:

@@ -26,7 +26,7 @@ from firebreak.core.detectors.tempering import Floats
 from firebreak.core.history import HISTORY_STEPS
 from firebreak.core.judgement import Counts
 from firebreak.core.objectives import ExposureSpec, ObjectiveKey, ObjectiveSpec, Watched
-from firebreak.core.ports_metrics import MetricsPort, SourceUnreachable
+from firebreak.core.ports_metrics import MetricsPort
 from firebreak.core.verdict import Verdict
 
 MOST_POINTS = 3000
@@ -153,7 +153,8 @@ class _Replay:
             )
             for at, v in enumerate(variants)
         ]
-        self._weighing = Weighing(variants[0].watched, self._port)
+        # Not read ahead: it looks back. That it cannot be read is told, and ends nothing.
+        self._weighing = Weighing(variants[0].watched, port)
         self._said: dict[ObjectiveKey, Verdict] = {}
         self._served = Served(deployed)
         self._tracks = [Track(spec=w) for w in variants[0].watched if isinstance(w, ObjectiveSpec)]
@@ -198,15 +199,10 @@ class _Replay:
     async def _weigh(self, now: datetime) -> None:
         """As live, the evidence on which an incident rests is not weighed anew while it is open."""
         declared = self._simulations[0]
-        if declared.open is None:
-            try:
-                changed = await self._weighing.measure(declared.incidents, now)
-            except SourceUnreachable as error:
-                raise self._port.failed or error from error
-            if changed:
-                self._watched = [self._weighing.weighed(w) for w in self._watched]
-                for track in self._tracks:
-                    track.spec = self._weighing.weighed_objective(track.spec)
+        if declared.open is None and await self._weighing.measure(declared.incidents, now):
+            self._watched = [self._weighing.weighed(w) for w in self._watched]
+            for track in self._tracks:
+                track.spec = self._weighing.weighed_objective(track.spec)
         for simulation in self._simulations:
             simulation.unmeasured = unmeasured(self._weighing.told)
 

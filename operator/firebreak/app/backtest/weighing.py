@@ -7,19 +7,17 @@ range was watched by nobody, so no incident is cut out of it.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from firebreak.api.v1alpha1 import AIIncident
 from firebreak.api.v1alpha1.aiservice import ClusteringBasis, ClusteringStatus
 from firebreak.app.clustering import clustering_of
+from firebreak.core.clustering import DAY_STEPS
 from firebreak.core.clustering_in_force import Measured, adopted, due_at, incident_spans, is_clustered
 from firebreak.core.detectors.rules import Sequential
 from firebreak.core.objectives import ObjectiveSpec, Watched
-from firebreak.core.ports_metrics import MetricsError, MetricsPort, SourceUnreachable
+from firebreak.core.ports_metrics import MetricsError, MetricsPort
 from firebreak.core.promql import SelectorRefused
-
-_RETRY = timedelta(hours=1)
-"""As live, when a measurement fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,18 +43,18 @@ class Weighing:
         """By objective: why the last measurement failed."""
 
     async def measure(self, incidents: Sequence[AIIncident], now: datetime) -> bool:
-        """Measure what is due; whether any objective is judged otherwise from now on. Raises SourceUnreachable."""
+        """Measure what is due; whether any objective is judged otherwise from now on."""
         changed = False
         for spec in self._specs:
             name = spec.key.objective
             known, tried = self.told[name], self._tried.get(name)
-            if due_at(known, spec.step, now) > now or (tried is not None and now < tried + _RETRY):
+            # Live, one that fails is tried again in an hour: here that would be a real query for each simulated hour.
+            again = tried + spec.step * DAY_STEPS if tried is not None else now
+            if now < max(due_at(known, spec.step, now), again):
                 continue
             self._tried[name] = now
             try:
                 found = await clustering_of(spec, self._port, now, incident_spans(incidents, now))
-            except SourceUnreachable:
-                raise
             except (MetricsError, SelectorRefused) as error:
                 self.failed[name] = str(error)
                 continue

@@ -9,7 +9,7 @@ from firebreak.cli.main import app
 
 
 def test_the_example_is_rolled_back_after_37_minutes() -> None:
-    """To the revision that had proven itself, rightly, and some 3,000 bad answers are spared."""
+    """To the revision that had proven itself, rightly, and some 3,000 bad answers are spared; and more would be judged."""
     files = (EXAMPLE / "service.yaml", EXAMPLE / "policy.yaml")
     manifests = [word for file in files for word in ("-f", str(file))]
     asked = ["backtest", *manifests, "--openmetrics", str(EXAMPLE / "history.om.gz"), "--what-if", "none", "-o", "json"]
@@ -21,6 +21,9 @@ def test_the_example_is_rolled_back_after_37_minutes() -> None:
     assert incident["containedAt"] == "2026-05-03T04:17:15.000Z"
     assert incident["containment"] == "RollBack to 1.4"
     assert incident["truth"] == "True"
+    (raised,) = report["sampling"]["raises"]
+    assert (raised["reason"], raised["ended"]) == ("RevisionChanged", "SamplingBudgetSpent")
+    assert 0.3 < report["sampling"]["more"] < 0.45
     assert 2900 < report["totals"]["badSpared"]["value"] < 3300
     (proposed,) = report["proposals"]
     assert proposed["target"] == "96%"

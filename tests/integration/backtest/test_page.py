@@ -61,6 +61,9 @@ def test_the_page_shows_what_happened(page: Path) -> None:
         "v2 deployed",
         "target 97%",
         "as declared",
+        "Judging more when in doubt",
+        "sampling rate would have been raised to 20%",
+        "clustering G 0.1 was assumed",
         "What this rests on",
     ):
         assert words in seen["text"]

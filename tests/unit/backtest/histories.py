@@ -68,13 +68,13 @@ class History:
 
 
 def the_example() -> Declared:
-    """The service of examples/backtest, whose revisions need two hours to prove themselves."""
+    """The service of examples/backtest, whose revisions need two hours to prove themselves, and whose judge is left alone."""
     found = declared([EXAMPLE / "service.yaml", EXAMPLE / "policy.yaml"])
     spec = found.service.spec
     assert spec.revision is not None
     soon = spec.revision.known_good.model_copy(update={"after": timedelta(hours=2), "min_judged": 1000})
     revision = spec.revision.model_copy(update={"known_good": soon})
-    spec = spec.model_copy(update={"revision": revision})
+    spec = spec.model_copy(update={"revision": revision, "judge": None})
     return replace(found, service=found.service.model_copy(update={"spec": spec}))
 
 

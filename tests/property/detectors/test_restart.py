@@ -36,7 +36,10 @@ def objective(service: str, allowed: float = 0.05) -> ObjectiveSpec:
 
 
 def busy_store(seed: int, steps: int) -> RecordedStore:
-    """Series that come and go, reset, pause for minutes or hours, and count in fractions; bad may run ahead."""
+    """Series that come and go, reset, pause for minutes or hours, and count in fractions; bad may run ahead.
+
+    One has a second process that writes it now and then.
+    """
     rng = np.random.default_rng(seed)
     store = RecordedStore(GRID)
     for service in ("a", "b"):
@@ -54,6 +57,9 @@ def busy_store(seed: int, steps: int) -> RecordedStore:
                 values = np.cumsum(grown)
                 for reset in rng.integers(0, steps, 3):
                     values[reset:] -= values[reset]
+                for start in rng.integers(0, steps, 8) if pod == 2 else ():
+                    beside = start + np.flatnonzero(rng.random(min(50, steps - start)) < 0.5)
+                    values[beside] += 5000.0
                 store.write(name, labels, {FIRST + i: float(values[i]) for i in np.flatnonzero(present)})
     return store
 

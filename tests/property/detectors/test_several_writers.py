@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firebreak.core.counters import CounterMemory
-from firebreak.core.writers import LEAPS, WITHIN_STEPS
+from firebreak.core.writers import LEAPS, LEAST_COUNT, WITHIN_STEPS
 
 GROWTH = st.one_of(st.integers(0, 3), st.integers(0, 100_000), st.integers(0, 12).map(lambda n: n / 4))
 
@@ -42,6 +42,12 @@ def test_a_process_that_restarts_is_never_taken_for_two(lives: list[tuple[int, l
     assert not any(contested([None if at in missed else reading for at, reading in enumerate(readings)]))
 
 
+@given(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=9).filter(lambda counts: sum(counts) < LEAST_COUNT)))
+def test_a_process_that_counts_next_to_nothing_is_never_taken_for_two(lives: list[list[int]]):
+    """A counter of bad answers that goes from one to none and back to one, as often as it likes."""
+    assert not any(contested([float(total) for growth in lives for total in np.cumsum(growth)]))
+
+
 @given(st.lists(st.tuples(st.integers(8, 15), st.integers(1, 1000)), min_size=3, max_size=12), st.data())
 def test_a_crash_loop_is_no_second_process(lives: list[tuple[int, int]], data: st.DataObject):
     """A restart every eight steps, at a rate that varies by half within a life."""
@@ -54,7 +60,10 @@ def test_a_crash_loop_is_no_second_process(lives: list[tuple[int, int]], data: s
         assert not any(contested(readings))
 
 
-@given(st.lists(st.tuples(GROWTH, GROWTH), min_size=2, max_size=80), st.integers(0, 10**6), st.integers(0, 10**6))
+STEADY = st.integers(0, 80).map(lambda n: n / 4)
+
+
+@given(st.lists(st.tuples(STEADY, STEADY), min_size=2, max_size=80), *(st.integers(320, 10**6) for _ in range(2)))
 def test_two_that_alternate_are_found_at_the_third_leap(growth: list[tuple[float, float]], first: int, second: int):
     """However close their counts are: as soon as three falls within 20 steps have each been followed by a reading."""
     totals = np.cumsum(np.array(growth), axis=0) + np.array([first, second])

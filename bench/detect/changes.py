@@ -4,13 +4,20 @@ As it is live: each minute anew on the counts that are kept, so the known-good r
 end as time goes by.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from bench.detect.weather import DAY, NOISE, Services, Weather
 from numpy.typing import NDArray
 
-from firebreak.core.detectors.regression import Regression, RegressionFinding, before_after, side_by_side
+from firebreak.core.detectors.regression import (
+    Regression,
+    RegressionFinding,
+    before_after,
+    may_be_beyond,
+    side_by_side,
+)
 from firebreak.core.history import HISTORY_STEPS
 from firebreak.core.just_changed import COMPARED_STEPS
 
@@ -76,7 +83,8 @@ def both_serve(known_rate: float, to: float, volume: float, runs: int, seed: int
         at = compared(COMPARED_STEPS).called_at
         if at is not None:
             called[run] = at + 1.0
-            breach[run] = next((float(t) for t in _looks(at + 1) if compared(t).is_beyond(ALLOWED)), NEVER)
+            new = second[:, :, run]
+            breach[run] = next((float(t) for t in _looks(at + 1, new, 0.1) if compared(t).is_beyond(ALLOWED)), NEVER)
     return Changes(called=called, breach=breach)
 
 
@@ -89,22 +97,22 @@ def as_live(known: Floats, new: Floats, clustering: float) -> tuple[float, float
 
     # Some hours at once first, with what is kept at their beginning: most changes are never called.
     parts = range(0, len(new), _PART)
-    first = next((p for p in parts if compared(p + _PART, p).called_at is not None), None)
+    first = next((at for p in parts if (at := compared(p + _PART, p).called_at) is not None), None)
     if first is None:
         return NEVER, NEVER
-    called = NEVER
-    for upto in _looks(first + 1):
-        found = compared(upto, upto)
-        if found.finding is RegressionFinding.REGRESSION:
-            called = min(called, float(upto))
-            if found.is_beyond(ALLOWED):
-                return called, float(upto)
-    return called, NEVER
+    every = range(first + 1, COMPARED_STEPS + 1)
+    called = next((t for t in every if compared(t, t).finding is RegressionFinding.REGRESSION), None)
+    if called is None:
+        return NEVER, NEVER
+    looks = _looks(called, new, clustering)
+    return float(called), next((float(t) for t in looks if compared(t, t).is_beyond(ALLOWED)), NEVER)
 
 
-def _looks(first: int) -> list[int]:
-    """Every minute of the first three hours, then every ten, to keep the simulation short."""
-    return [*range(first, _PART), *range(max(first, _PART), COMPARED_STEPS + 1, 10)]
+def _looks(first: int, new: Floats, clustering: float) -> Iterator[int]:
+    """The minutes in which it may be a breach: each of the first three hours, then every ten, to be done sooner."""
+    for upto in [*range(first, _PART), *range(max(first, _PART), COMPARED_STEPS + 1, 10)]:
+        if may_be_beyond(ALLOWED, new[:upto, 0], new[:upto, 1], clustering):
+            yield upto
 
 
 class FollowedChanges:

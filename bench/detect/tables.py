@@ -61,19 +61,19 @@ def jobs(size: Size, seed: int) -> dict[str, Job]:
     for name, (known, new, options) in c.PAIRS.items():
         add(f"change/{name} worse", c.just_changed, 0.08, known, new, size.runs, **options)
         add(f"change/{name} healthy", c.just_changed, 0.02, known, new, 4 * size.runs, **options)
-    add("change/better", c.just_changed, 0.01, 5.0, 5.0, 4 * size.runs)
-    add("change/harsh healthy", c.just_changed, 0.02, 5.0, 5.0, 2 * size.runs, weather=HARSH, clustering=0.9)
     for n in (5.0, 20.0):
         add(f"both/{n:g} worse", c.both_serve, 0.02, 0.08, n, size.runs)
         add(f"both/{n:g} healthy", c.both_serve, 0.02, 0.02, n, 2 * size.runs)
-    for to in (0.2, 0.1, 0.06):
-        add(f"change/to {to:.0%}", c.just_changed, to, 5.0, 5.0, size.runs // 2, first_hour=20.0)
-    for was, now in WITHIN:
-        add(f"within/{was:.1%}→{now:.0%}", c.just_changed, now, 5.0, 5.0, size.runs // 2, known=was)
     for n in VOLUMES:
         for true in (0.02, 0.05, 0.08, 0.2):
             add(f"recovery/{n:g} at {true:.0%}", e.recoveries, true, n, size.runs)
     add("improvements", e.improvements, 10 * size.runs)
+    add("change/better", c.just_changed, 0.01, 5.0, 5.0, 4 * size.runs)
+    add("change/harsh healthy", c.just_changed, 0.02, 5.0, 5.0, 2 * size.runs, weather=HARSH, clustering=0.9)
+    for to in (0.2, 0.1, 0.06):
+        add(f"change/to {to:.0%}", c.just_changed, to, 5.0, 5.0, size.runs // 2, first_hour=20.0)
+    for was, now in WITHIN:
+        add(f"within/{was:.1%}→{now:.0%}", c.just_changed, now, 5.0, 5.0, size.runs // 2, known=was)
     return found
 
 

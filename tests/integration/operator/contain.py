@@ -93,6 +93,9 @@ def observing_changes_nothing(place: Place) -> None:
     assert would["phase"] == "WouldDo"
     assert "mode is Observe" in would["because"] or any("mode is Observe" in m for m in said(incident, "Observing"))
     assert {a["phase"] for a in actions(incident)} == {"WouldDo"}
+    worse = place.until_condition("ais", "shop", "NoRegression", "False")
+    assert worse["reason"] == "WorseThanKnownGood"
+    assert "beyond the objective" in worse["message"]
     assert declared(place) == before
     assert owned_by_firebreak(place) == []
     assert place.list("quarantine") == []

@@ -121,3 +121,13 @@ def test_a_rate_that_is_too_high_by_chance_is_not_beyond_the_objective():
     assert found.lasts
     assert found.bad / found.judged > 0.05
     assert not found.is_beyond(0.05)
+
+
+def test_a_cause_that_has_passed_is_over_within_an_hour():
+    """Half an hour at 20%, as with a cold cache: nobody is to be rolled back for it later, when a hold ends."""
+    bad, judged = drawn(0.2, 30, per_step=5, seed=7)
+    good, more = drawn(0.02, 65, per_step=5, seed=8)
+    assert before_after(*KNOWN, bad, judged, 0.1).is_beyond(0.05)
+    later = before_after(*KNOWN, np.concatenate((bad, good)), np.concatenate((judged, more)), 0.1)
+    assert later.at_least > 0.05
+    assert not later.is_beyond(0.05)

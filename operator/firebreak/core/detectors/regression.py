@@ -20,12 +20,12 @@ from enum import StrEnum
 import numpy as np
 
 from firebreak.core.detectors.sequential import SEPARATE_STEPS, alternatives, log_bets
-from firebreak.core.detectors.tempering import Floats, design_effect, mean_judged
+from firebreak.core.detectors.tempering import TRAILING, Floats, design_effect, mean_judged
 from firebreak.core.estimates import lower_bound, upper_bound
 
 ERROR_PER_CHANGE = 0.03
-ABOVE_ERROR = 0.1
-"""Of the lower bound of the new rate, which is held against the objective."""
+BOUND_ERROR = 0.1
+"""Of the bounds of the new rate that are held against the objective."""
 _REVERSE_CALLED_AT = 20.0
 _LOWER = np.array([0.1, 0.3, 0.5, 0.7])
 _PRIOR = 0.18  # pseudo-counts of each outcome before anything is seen, as in Turner, Ly, Gruenwald
@@ -46,7 +46,8 @@ class Regression:
     against: float  # the rate that the new one is held against: U, or the other's rate at the same time
     judged: float
     bad: float
-    at_least: float  # the new revision's rate, by its Clopper-Pearson lower bound at ABOVE_ERROR
+    at_least: float  # the new revision's rate, by its Clopper-Pearson lower bound at BOUND_ERROR
+    lately_at_most: float  # its rate of the last hour (60 steps), by the upper bound
     steps: int
     called_at: int | None  # index of the step in which it was called a regression
     judged_needed: float | None  # about so many more, if it is twice as bad; None once something is found
@@ -57,12 +58,12 @@ class Regression:
         return self.finding is RegressionFinding.REGRESSION and self.evidence_now >= self.threshold
 
     def is_beyond(self, allowed: float) -> bool:
-        """It lasts, and the new rate lies above what is allowed, by its lower bound.
+        """It lasts, and the new rate lies above what is allowed, by its lower bound; and not shown to be over since.
 
         The rate by itself will not do: it is looked at when it was just called, so it is too high by chance. Of
         revisions at 4% that were 1% before it would take two in five for one beyond 5%, the bound one in twenty.
         """
-        return self.lasts and self.at_least > allowed
+        return self.lasts and self.at_least > allowed and self.lately_at_most > allowed
 
 
 def before_after(
@@ -190,7 +191,8 @@ def _found(
         against=against,
         judged=float(judged.sum()),
         bad=float(bad.sum()),
-        at_least=lower_bound(*_tempered(bad, judged, clustering), ABOVE_ERROR),
+        at_least=lower_bound(*_tempered(bad, judged, clustering), BOUND_ERROR),
+        lately_at_most=upper_bound(*_tempered(bad[-TRAILING:], judged[-TRAILING:], clustering), BOUND_ERROR),
         steps=int((judged > 0.0).sum()),
         called_at=int(called[0]) if len(called) else None,
         judged_needed=needed,
@@ -206,7 +208,8 @@ def _unknown(bad: Floats, judged: Floats, clustering: float, threshold: float, b
         against=bound,
         judged=float(judged.sum()),
         bad=float(bad.sum()),
-        at_least=lower_bound(*_tempered(bad, judged, clustering), ABOVE_ERROR),
+        at_least=lower_bound(*_tempered(bad, judged, clustering), BOUND_ERROR),
+        lately_at_most=upper_bound(*_tempered(bad[-TRAILING:], judged[-TRAILING:], clustering), BOUND_ERROR),
         steps=int((judged > 0.0).sum()),
         called_at=None,
         judged_needed=None,

@@ -8,10 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from firebreak.api.v1alpha1 import AIIncident
-from firebreak.api.v1alpha1.incident import Action, ActionPhase, FieldValue, FieldWrite, Outcome
+from firebreak.api.v1alpha1.incident import Action, ActionPhase, FieldWrite, Outcome
 from firebreak.api.v1alpha1.policy import ActionKind
 from firebreak.cli.show import clock, coloured, grid
-from firebreak.core.revision import shorten
+from firebreak.core.wish import value_in_words
 
 
 def what_was_done(incident: AIIncident) -> Iterable[RenderableType]:
@@ -65,13 +65,6 @@ def _write(write: FieldWrite, phase: ActionPhase) -> str:
     elif not write.landed and phase is not ActionPhase.WOULD_DO:
         state = "  (not written yet)"
     return f"{place}: {change}{state}"
-
-
-def value_in_words(value: FieldValue) -> str:
-    """The value itself, where it stands, or that there is none."""
-    if value.revision:
-        return f"[{value.field} of revision {value.revision}]"
-    return "nothing" if value.value is None else shorten(value.value)
 
 
 def _proof(action: Action) -> str:

@@ -21,6 +21,7 @@ from firebreak.api.v1alpha1.policy import ActionKind, Release, ReleaseWhen
 from firebreak.api.v1alpha1.quantities import format_duration
 from firebreak.cli.actions import what_was_done
 from firebreak.cli.show import ago, clock, coloured, grid, lasted, when
+from firebreak.core.approval import is_given
 from firebreak.core.ladder import next_step
 from firebreak.core.opening import DETECTOR, OPENED_BY
 from firebreak.core.paging import is_acknowledged
@@ -208,8 +209,13 @@ def _next(incident: AIIncident, service: AIService | None) -> Iterable[Renderabl
             f"{about} is being proven since {clock(status.remediating_since)}: {format_duration(release.stable_for)}{ramp}"
         )
         return
-    if status.approval is not None:
-        yield Text(f"{verb} approve {where}   (approve {status.approval.request})")
+    wish = status.approval
+    if wish is not None and not is_given(incident):
+        yield Text(f"{verb} approve {where} --request {wish.request}   ({wish.would or wish.step}, which would set)")
+        for change in wish.changes:
+            yield Padding(Text(change), (0, 0, 0, 2))
+    elif wish is not None and incident.spec.approval is not None:
+        yield Text(f"{wish.would or wish.step} is approved by {incident.spec.approval.by} ({wish.request})")
     upcoming = next_step(status)
     pending = [
         a

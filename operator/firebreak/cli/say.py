@@ -4,6 +4,7 @@ The operator does the rest and says so in the incident; nothing here waits for i
 """
 
 import asyncio
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -91,14 +92,36 @@ def contain(incident: IncidentName, namespace: Namespace = None, kubeconfig: Kub
     _ask(incident, _Request("contain", _contain_is_over), said, namespace, kubeconfig)
 
 
-def approve(incident: IncidentName, namespace: Namespace = None, kubeconfig: Kubeconfig = None) -> None:
-    """Approve the step that waits for it, in your own name. Counts for this step, on the evidence that there is now."""
+def approve(
+    incident: IncidentName,
+    request: Annotated[
+        str | None,
+        typer.Option(
+            help="What you approve, as the page names it; anything else that is asked by now is not approved.",
+            metavar="REQUEST",
+        ),
+    ] = None,
+    namespace: Namespace = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Approve the step that waits for it, in your own name: this step, with what it would do now.
+
+    Without --request you are shown what is asked for, and in a terminal asked whether you mean that.
+    """
 
     async def command(session: Session) -> None:
         found = await session.incident(incident)
         name, asked = found.metadata.name, found.status.approval
         if asked is None:
             raise Refusal(f"{name} waits for no approval; see: kubectl firebreak explain {name}")
+        told = f"{asked.would or asked.step} ({asked.request})"
+        if request is not None and request != asked.request:
+            raise Refusal(f"{request} is not asked for any more: {name} waits for approval of {told}")
+        typer.echo(told)
+        for change in asked.changes:
+            typer.echo(f"  {change}")
+        if request is None and sys.stdin.isatty():
+            typer.confirm("Approve that?", abort=True)
         said = {"approval": {"request": asked.request, "by": await session.me()}}
         accepted(await session.say(AIIncident, name, said), f"{asked.request} was not approved")
         typer.echo(f"{asked.request} is approved; see: kubectl firebreak explain {name} -n {session.namespace}")

@@ -326,10 +326,11 @@ class HearAgain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskApproval:
-    """A step is called for, and waits for a person's approval."""
+    """A step is called for, and waits for a person's approval. `on_request`: on a person's word, not on evidence."""
 
-    step: str
+    action: Action
     because: str
+    on_request: bool = False
     reason: Reason = Reason.APPROVAL_REQUIRED
 
 

@@ -39,7 +39,7 @@ def advance(s: Situation, incident: AIIncident, now: datetime) -> Move:
     since = drifted_since(status)
     if since and not asked and shown(s, declared_of(s, status), since).of is not ProofOf.NO_HELP:
         # Whoever changed it may have had a reason: people are asked, and only what is measured since calls for more.
-        return Move()
+        return approval.unseen(s, incident)
     tier = Tier.CONFIRMED if asked else strongest(s, status)
     mode = s.spec.containment.mode
     upcoming = ladder.next_step(status, mode)
@@ -47,13 +47,13 @@ def advance(s: Situation, incident: AIIncident, now: datetime) -> Move:
         return _out_of_steps(s, status, now) if tier >= Tier.CONFIRMED else Move()
     number, step = upcoming
     if tier < TIER_OF[step.evidence]:
-        return Move()
+        return approval.unseen(s, incident)
     if mode is Mode.OBSERVE and (due := said_until(status)) and now < due:
         return Move(wake_at=due)
     hold = _hold(s, incident, step, now) if mode is Mode.ENFORCE else None
     if hold is not None:
-        words = f"{step.action} is held: {hold.because}"
-        held = _id(status, number, step)
+        words = f"{step.action} is held: {hold.because}{approval.also_waits(incident)}"
+        held = step_id(status, number, step)
         concern = Concern(reason=hold.reason, subject=held, because=words, holds=True, pages=hold is not s.breaker)
         return Move(concern=concern, wake_at=hold.ends_at if isinstance(hold, Until) else None)
     planned = ladder.plan(s, status, step)
@@ -71,7 +71,7 @@ def advance(s: Situation, incident: AIIncident, now: datetime) -> Move:
     approved = ""
     if changes_answers(step.action) and approval.is_required(status):
         intended = _action(s, status, number, step, ActionPhase.INTENDED, planned, Reason.APPROVAL_REQUIRED, now)
-        waits = approval.awaited(incident, intended.id, in_words(intended), planned.because)
+        waits = approval.awaited(incident, intended, on_request=strongest(s, status) < TIER_OF[step.evidence])
         if waits is not None:
             return waits
         approved = f"approved by {incident.spec.approval.by}; " if incident.spec.approval else ""
@@ -179,7 +179,8 @@ def _has_begun(status: AIIncidentStatus) -> bool:
     )
 
 
-def _id(status: AIIncidentStatus, number: int, step: Step) -> str:
+def step_id(status: AIIncidentStatus, number: int, step: Step) -> str:
+    """The id of the action that takes this step of the ladder in use."""
     return f"l{status.ladder}-s{number}-{step.action.lower()}"
 
 
@@ -195,7 +196,7 @@ def _action(
 ) -> Action:
     assert status.ladder is not None, "a step belongs to a ladder"
     return Action(
-        id=_id(status, number, step),
+        id=step_id(status, number, step),
         ladder=status.ladder,
         step=number,
         kind=step.action,

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncident, AIIncidentStatus, Exposure, Outcome, Phase
 from firebreak.api.v1alpha1.policy import ActionKind
-from firebreak.core import approval, blindness, containment, judging, release, requests, validation
+from firebreak.core import blindness, containment, judging, release, requests, validation, withdrawal
 from firebreak.core.both_bad import both_bad
 from firebreak.core.commands import (
     AdoptPolicy,
@@ -71,7 +71,8 @@ def decide(s: Situation, now: datetime) -> Decision:
         *both_bad(s, incident, now),
         judging.judge(s, incident, now),
         validation.watch(s, incident, now),
-        approval.kept_up(incident, containment.advance(s, incident, now)),
+        withdrawal.withdrawn(s, incident),
+        containment.advance(s, incident, now),
         release.next_move(s, incident, now),
         _back_or_failed(s, incident),
     )

@@ -111,6 +111,12 @@ def strongest(s: Situation, status: AIIncidentStatus) -> Tier:
     return max(tiers, default=Tier.NONE)
 
 
+def unread(s: Situation, status: AIIncidentStatus) -> tuple[str, ...]:
+    """The incident's objectives of which nothing can be said now: neither that they are met, nor that they are not."""
+    said = (Finding.MET, Finding.BREACHED)
+    return tuple(n for n in declared_of(s, status) if (v := s.verdicts.get(n)) is None or v.finding not in said)
+
+
 def is_gauge(spec: AIServiceSpec, name: str) -> bool:
     """Whether the objective is a gauge: it speaks of a pipeline, not of answers, so no fold judges it."""
     return any(o.name == name and o.detector.kind is DetectorKind.THRESHOLD for o in spec.objectives)

@@ -12,7 +12,6 @@ from firebreak.api.v1alpha1.incident import (
     Action,
     ActionPhase,
     AIIncidentStatus,
-    ApprovalAsked,
     Asked,
     Closing,
     FieldWrite,
@@ -65,6 +64,7 @@ from firebreak.core.paging import PAGE_EVERY, said_before_subjects, said_of
 from firebreak.core.proof import ACTIVE
 from firebreak.core.steps import changes_answers, in_words, is_contained, is_void
 from firebreak.core.validation import JOBS_AN_HOUR
+from firebreak.core.wish import plan_of, wish_of
 
 TIMELINE_LIMIT = 200
 _KEPT_HEAD = 50
@@ -237,11 +237,12 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
             heard = tuple(sign for sign in status.refuted if sign not in command.refuted)
             changes = {"refuted": heard, "contain_followed": status.contain_followed and not command.contain}
         case AskApproval():
-            if status.approval is not None and status.approval.step == command.step:
+            open_ = status.approval
+            if open_ is not None and (open_.step, open_.plan) == (command.action.id, plan_of(command.action)):
                 return status
             number = status.approvals_asked + 1
-            asked_for = ApprovalAsked(request=f"{command.step}.{number}", step=command.step, since=now)
-            changes = {"approval": asked_for, "approvals_asked": number}
+            wish = wish_of(command.action, number, now, on_request=command.on_request)
+            changes = {"approval": wish, "approvals_asked": number}
         case WithdrawApproval():
             changes = {"approval": None}
         case NoteOnDelete():

@@ -174,10 +174,19 @@ def test_a_step_is_approved_in_ones_own_name(place: Place) -> None:
     """What waits is looked up, so nobody approves what is asked no longer; where nothing waits the answer says so."""
     place.said("declare", "summarizer", "-d", "it swears")
     assert "waits for no approval" in place.refused("approve", "summarizer")
-    asked = {"request": "l0-s0-rollback.3", "step": "l0-s0-rollback", "since": "2026-05-04T03:00:00.000Z"}
+    asked = {
+        "request": "l0-s0-rollback.3",
+        "step": "l0-s0-rollback",
+        "since": "2026-05-04T03:00:00.000Z",
+        "would": "RollBack to 1.2",
+        "changes": ["Deployment qa image: qa:1.3 → qa:1.2"],
+    }
     place.operator_says(approval=asked)
 
-    assert "l0-s0-rollback.3 is approved" in place.said("approve", "summarizer")
+    assert "is not asked for any more" in place.refused("approve", "summarizer", "--request", "l0-s0-rollback.2")
+    said = place.said("approve", "summarizer", "--request", "l0-s0-rollback.3")
+    assert "RollBack to 1.2 (l0-s0-rollback.3)\n  Deployment qa image: qa:1.3 → qa:1.2" in said
+    assert "l0-s0-rollback.3 is approved" in said
 
     assert place.incident_spec()["approval"] == {"request": "l0-s0-rollback.3", "by": place.me()}
 

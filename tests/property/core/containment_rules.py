@@ -22,6 +22,7 @@ from tests.property.core.containment_world import (
     fields_of,
     is_frozen,
     is_had,
+    named_by,
     revision_of,
 )
 
@@ -45,6 +46,7 @@ from firebreak.core.commands import (
     SkipStep,
     TakeShare,
     TakeStep,
+    WithdrawApproval,
 )
 from firebreak.core.deadlines import is_out_of_date
 from firebreak.core.drift import drifted_since
@@ -143,6 +145,8 @@ def broken_by_turn(setting: Setting, w: World, decision: Decision) -> Iterator[s
                     yield f"people are asked of {reason} again although somebody has it"
                 if not before and is_had(w.said, w.status, number):
                     yield f"{reason} was acknowledged before it came up"
+            case WithdrawApproval():
+                yield from _a_withdrawal(setting, w)
             case Resolve():
                 yield from _a_resolution(setting, w)
             case _:
@@ -172,6 +176,8 @@ def _a_step(setting: Setting, w: World, action: Action) -> Iterator[str]:
         wish, word = w.status.approval, w.said.approval
         if wish is None or word is None or wish.request != word.request or action.id not in ("", wish.step):
             yield f"{action.kind} is taken without approval"
+        elif w.named != named_by(action):
+            yield f"{action.kind} is approved, and does something else than what was asked: {w.named}"
     if w.is_wave and not free:
         yield f"{action.kind} is taken while the circuit breaker holds"
     first = not any(changes_answers(a.kind) and a.writes and a.phase != "WouldDo" for a in w.status.actions)
@@ -182,6 +188,32 @@ def _a_step(setting: Setting, w: World, action: Action) -> Iterator[str]:
         recent = [p for p in w.past if w.now - p.at < rails.max_containments.per]
         if len(recent) >= rails.max_containments.count:
             yield f"{len(recent)} containments have been, and one more begins"
+
+
+def _a_withdrawal(setting: Setting, w: World) -> Iterator[str]:
+    """A wish stays until it is known that its step is not called for, or something else has happened."""
+    assert w.status is not None
+    assert w.status.approval is not None
+    wish, status = w.status.approval, w.status
+    since = drifted_since(status)
+    is_taken_back = wish.on_request and not w.said.contain
+    moved_on = (
+        status.remediating_since is not None
+        or is_contained(status)
+        or _release_is_asked(w)
+        or w.mode is Mode.OBSERVE
+        or since is not None
+        or is_taken_back
+        or any(a.id == wish.step for a in status.actions)
+        or not wish.step.startswith(f"l{status.ladder}-")
+    )
+    mine = [v for n, v in zip(setting.names, w.verdicts, strict=True) if _is_part(w, n)]
+    if moved_on:
+        return
+    if any(v in ("Inconclusive", "Error") for v in mine):
+        yield f"a wish is withdrawn on {mine}"
+    if any(v in _CONFIRMED for v in mine):
+        yield f"a wish is withdrawn while its step is called for: {mine}"
 
 
 def _is_counted_p1(setting: Setting, w: World) -> bool:

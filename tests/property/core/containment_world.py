@@ -49,6 +49,7 @@ from firebreak.api.v1alpha1.policy import ActionKind, ContainmentPolicySpec
 from firebreak.api.v1alpha1.references import TargetRef
 from firebreak.core import release
 from firebreak.core.commands import (
+    AskApproval,
     AskPeople,
     BeginValidation,
     Command,
@@ -105,6 +106,16 @@ _WITH_V2 = fields_of(V2)
 _NOTHING_SAID = AIIncidentSpec(service=KEY.name)
 
 
+Named = tuple[str, str, str, int, tuple[tuple[Place, FieldValue, FieldValue], ...]]
+"""Everything that a step would do: its id, kind and subject, and each place with what stands there and what would."""
+
+
+def named_by(action: Action) -> Named:
+    """What this step does."""
+    writes = tuple(((x.target, x.path), x.original, x.desired) for x in action.writes)
+    return action.id, action.kind, action.subject, action.share, writes
+
+
 @dataclass(frozen=True, kw_only=True)
 class Setting:
     """What stays the same through a whole search."""
@@ -154,6 +165,8 @@ class World:
     is_gone: bool = False
     mode: Mode = Mode.ENFORCE
     past: tuple[PastContainment, ...] = ()
+    named: Named | None = None
+    """What was said to whom an approval was asked for last, in the tests' own words."""
 
 
 _VERDICTS = {
@@ -317,7 +330,8 @@ def with_commands(setting: Setting, w: World, commands: tuple[Command, ...]) -> 
         shown = (status.page.reason, status.page.subject) if status.page else None
         asked = tuple(a for a in asked if (a.reason, a.subject) == shown)
     status = status.model_copy(update={"mode": w.mode, "timeline": (), "asked": asked})
-    return with_status(replace(w, said=said), status)
+    asks = [named_by(c.action) for c in commands if isinstance(c, AskApproval)]
+    return with_status(replace(w, said=said, named=asks[-1] if asks else w.named), status)
 
 
 def with_status(w: World, status: AIIncidentStatus) -> World:
@@ -461,6 +475,7 @@ def state_key(setting: Setting, w: World) -> object:
         (setting.freeze_ends - w.now) // TICK if setting.freeze_ends and is_frozen(setting, w) else None,
         w.changed_at > T0 + timedelta(seconds=90),
         tuple((w.now - p.at >= timedelta(days=1), age(p.ended_at)) for p in w.past),
+        w.named if w.status and w.status.approval else None,
         _record_key(w.status, w.said, age) if w.status else None,
     )
 
@@ -488,7 +503,11 @@ def _record_key(status: AIIncidentStatus, said: AIIncidentSpec, age: Any) -> obj
         (status.page.reason, _subject(status, status.page)) if status.page else None,
         status.acknowledged_up_to is None,
         status.held.reason if status.held else None,
-        (status.approval.step, said.approval is not None and said.approval.request == status.approval.request)
+        (
+            status.approval.plan,
+            status.approval.on_request,
+            said.approval is not None and said.approval.request == status.approval.request,
+        )
         if status.approval
         else None,
         status.on_delete,

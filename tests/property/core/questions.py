@@ -18,6 +18,7 @@ from tests.builders import (
     V1,
     V2,
     V3,
+    V4,
     a_count,
     a_gauge,
     a_policy,
@@ -280,6 +281,29 @@ def small_cases() -> dict[str, Case]:
             _IN_FORCE,
             folds("NotHelped"),
             approvals,
+            setting=Setting(
+                policy=quick_policy(BACK, SMALL, approval={"P3": "Required"}),
+                needs_approval=True,
+                remembers_pages=False,
+            ),
+            must_end=False,
+        ),
+        "steps wait for approval, and cannot be seen": a_case(
+            _ALL,
+            approvals,
+            flips("is_paused"),
+            _CONTAIN,
+            setting=Setting(
+                policy=quick_policy(SMALL, approval={"P3": "Required"}), needs_approval=True, remembers_pages=False
+            ),
+            must_end=False,
+        ),
+        "what is approved is changed meanwhile": a_case(
+            evidence("Confirmed", "Error"),
+            _IN_FORCE,
+            approvals,
+            other_hands(0, 3),
+            deployments(V4),
             setting=Setting(
                 policy=quick_policy(BACK, SMALL, approval={"P3": "Required"}),
                 needs_approval=True,

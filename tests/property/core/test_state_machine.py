@@ -9,8 +9,9 @@ from tests.property.core.containment_world import Setting, World, Written, acted
 from tests.property.core.model_search import Found, search
 from tests.property.core.questions import Case, small_cases, wide_cases
 
-from firebreak.core.commands import BeginClosing, BeginRemedy, Decision, Reason
+from firebreak.core.commands import AskApproval, BeginClosing, BeginRemedy, Decision, Reason
 from firebreak.core.decide import decide
+from firebreak.core.wish import plan_of
 
 SMALL, WIDE = small_cases(), wide_cases()
 IS_THOROUGH = settings.get_current_profile_name() == "thorough"
@@ -55,6 +56,23 @@ def approved_for_ever(setting: Setting, w: World) -> Decision:
         return decided(setting, w)
     request = w.status.approval.model_copy(update={"request": w.said.approval.request})
     return decided(setting, replace(w, status=w.status.model_copy(update={"approval": request})))
+
+
+def approved_by_number(setting: Setting, w: World) -> Decision:
+    """Whatever the step would do by now is taken for what was approved."""
+    if w.status is None or w.status.approval is None:
+        return decided(setting, w)
+    anew = decided(setting, replace(w, status=w.status.model_copy(update={"approval": None}))).commands
+    plans = [plan_of(c.action) for c in anew if isinstance(c, AskApproval)]
+    wish = w.status.approval.model_copy(update={"plan": plans[0] if plans else w.status.approval.plan})
+    return decided(setting, replace(w, status=w.status.model_copy(update={"approval": wish})))
+
+
+def withdrawn_when_unseen(setting: Setting, w: World) -> Decision:
+    """What cannot be read is taken for met, as far as a wish is concerned."""
+    if w.status is None or w.status.approval is None:
+        return decided(setting, w)
+    return decided(setting, replace(w, verdicts=tuple("Met" if v == "Error" else v for v in w.verdicts)))
 
 
 def said_by_reason(setting: Setting, w: World) -> Decision:
@@ -139,6 +157,8 @@ WRONG = {
     "on a guess": (on_a_guess, "a rollback, and a fix for it", "is taken on"),
     "paused or not": (paused_or_not, "it is paused", "while everything is paused"),
     "approved for ever": (approved_for_ever, "steps wait for approval", "without approval"),
+    "approved by number": (approved_by_number, "what is approved is changed meanwhile", "something else than what was"),
+    "withdrawn when unseen": (withdrawn_when_unseen, "steps wait for approval, and cannot be seen", "is withdrawn on"),
     "said by reason": (said_by_reason, "steps wait for approval, and nobody has the pager", "nobody was asked"),
     "in a wave or not": (in_a_wave_or_not, "the circuit breaker has tripped", "circuit breaker holds"),
     "frozen or not": (frozen_or_not, "in a freeze", "in a freeze"),

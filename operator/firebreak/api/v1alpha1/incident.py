@@ -82,7 +82,7 @@ class AIIncidentSpec(ApiModel):
     """Give back now, by the policy's ramp, without waiting for the policy's proof. What turns out to be bad still is
     contained again; to try once more set it to false and to true again."""
     approval: ApprovalGiven | None = None
-    """Take the step that status.approval asks for, if the evidence for it is still there."""
+    """Take the step that status.approval asks for, if it is called for still and does what stands there."""
     on_delete: OnDelete | None = None
     """What becomes of what is in force when this incident or its service is deleted. Restore: it is given back first.
     Leave: it stays as it is. Left out: as the service's containment.onDelete says."""
@@ -348,6 +348,14 @@ class ApprovalAsked(ApiModel):
     """The id of the step's action."""
     since: Time
     """Since when."""
+    would: Text = ""
+    """What would be done, in words."""
+    changes: Annotated[tuple[Text, ...], Field(max_length=64)] = ()
+    """What it would set, place by place, and what stands there."""
+    plan: Annotated[str, Field(max_length=16)] = ""
+    """A digest of all of that: when it would be something else, that is asked for anew."""
+    on_request: bool = False
+    """Whether it rests on a person's spec.contain instead of evidence."""
 
 
 class Asked(ApiModel):
@@ -471,7 +479,7 @@ class AIIncidentStatus(ApiModel):
     held: Held | None = None
     """What keeps the next move from being made; empty while nothing does."""
     approval: ApprovalAsked | None = None
-    """The step that waits for a person's approval; withdrawn when the evidence for it goes away."""
+    """The step that waits for a person's approval; withdrawn when every objective was read and none calls for it."""
     approvals_asked: int = 0
     """How often an approval was asked for: numbers the requests."""
     on_delete: OnDelete = OnDelete.RESTORE

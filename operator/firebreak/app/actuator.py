@@ -40,7 +40,7 @@ from firebreak.core.ports import (
     WriteResult,
     why_not,
 )
-from firebreak.core.quarantine import quarantine_of
+from firebreak.core.quarantine import not_kept_out, quarantine_of
 from firebreak.core.record import blocked, landed, recorded, with_action, with_entry
 from firebreak.core.revision import Snapshot
 from firebreak.core.steps import is_owed, is_taken_back
@@ -301,6 +301,9 @@ class Actuator:
         GitOps reverts a patch within seconds, a policy takes about one to take effect.
         """
         wanted = quarantine_of(incident, context.service, action, context.history)
+        open_ = not_kept_out(context.service, action, context.history, wanted)
+        if open_ and not any(e.reason == Reason.NOT_DENIABLE for e in status.timeline):
+            status = with_entry(status, Reason.NOT_DENIABLE, open_, self._clock.now())
         if wanted is None:
             return status, True
         name = incident.metadata.name
@@ -366,7 +369,7 @@ def user_of(namespace: str, account: str) -> str:
 
 def _still_used(status: AIIncidentStatus, action: Action, target: TargetRef) -> bool:
     """Whether another action still holds a place in this object: then Firebreak's name on it stays."""
-    over = (ActionPhase.UNDONE, ActionPhase.SKIPPED, ActionPhase.WOULD_DO)
+    over = (ActionPhase.UNDONE, ActionPhase.TAKEN_BACK, ActionPhase.SKIPPED, ActionPhase.WOULD_DO)
     return any(
         w.target == target for a in status.actions if a.id != action.id and a.phase not in over for w in a.writes
     )

@@ -233,7 +233,7 @@ class Raiser:
 
     def _used_by_incident(self, key: ServiceKey, target: TargetRef) -> bool:
         """Whether an open incident holds a place in this object: then Firebreak's name on it is the incident's to remove."""
-        over = (ActionPhase.UNDONE, ActionPhase.SKIPPED, ActionPhase.WOULD_DO)
+        over = (ActionPhase.UNDONE, ActionPhase.TAKEN_BACK, ActionPhase.SKIPPED, ActionPhase.WOULD_DO)
         return any(
             w.target == target
             for incident in self._catalog.incidents(key)

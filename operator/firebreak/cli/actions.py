@@ -41,11 +41,23 @@ def _paragraph(action: Action) -> Table:
         seen = f", seen {clock(action.given_back_at)}" if action.given_back_at else ""
         told.add_row("given back", f"{action.given_back}% of traffic{seen}")
     if action.ended_at:
-        kept = ": stays as it is" if action.phase is ActionPhase.KEPT else ""
-        told.add_row("ended", f"{clock(action.ended_at)}{kept}")
+        told.add_row("ended", f"{clock(action.ended_at)}{_left(action)}")
     if action.message:
         told.add_row("but", Text(action.message, style="red" if action.phase is ActionPhase.BLOCKED else ""))
     return told
+
+
+def _left(action: Action) -> str:
+    """What is left of an action that is over."""
+    match action.phase:
+        case ActionPhase.KEPT if action.drifted_at:
+            return ": someone has changed it, and it stays as they left it"
+        case ActionPhase.KEPT:
+            return ": stays as it is"
+        case ActionPhase.TAKEN_BACK:
+            return ": it could not be carried through, and nothing of it stands any more"
+        case _:
+            return ""
 
 
 def _subject(action: Action) -> str:
@@ -57,7 +69,7 @@ def _subject(action: Action) -> str:
 def _write(write: FieldWrite, phase: ActionPhase) -> str:
     place = f"{write.target.kind} {write.target.name} {write.path}"
     change = f"{value_in_words(write.original)} → {value_in_words(write.desired)}"
-    if phase is ActionPhase.UNDOING or phase is ActionPhase.UNDONE:
+    if phase in (ActionPhase.UNDOING, ActionPhase.UNDONE, ActionPhase.TAKEN_BACK):
         change = f"{value_in_words(write.desired)} (as it was)"
     state = ""
     if write.left:

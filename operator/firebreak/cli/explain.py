@@ -22,6 +22,7 @@ from firebreak.api.v1alpha1.quantities import format_duration
 from firebreak.cli.actions import what_was_done
 from firebreak.cli.show import ago, clock, coloured, grid, lasted, when
 from firebreak.core.approval import is_given
+from firebreak.core.commands import Reason
 from firebreak.core.ladder import next_step
 from firebreak.core.opening import DETECTOR, OPENED_BY
 from firebreak.core.paging import is_acknowledged
@@ -187,6 +188,9 @@ def _quarantines(incident: AIIncident, quarantines: Sequence[Quarantine]) -> Ite
             f"revision {q.spec.revision} ({fields}): writing it back is denied; a new revision lifts that by itself"
         )
         yield Text(f"kubectl delete quarantine {q.metadata.name} -n {incident.metadata.namespace}   (lifts it now)")
+    for entry in incident.status.timeline:
+        if entry.reason == Reason.NOT_DENIABLE:
+            yield Text(entry.message, style="yellow")
 
 
 def _next(incident: AIIncident, service: AIService | None) -> Iterable[RenderableType]:

@@ -76,6 +76,7 @@ class Reason(StrEnum):
     POLICY_FOUND = "PolicyFound"  # the policy that was missing is there
     WRITE_BLOCKED = "WriteBlocked"  # a write was refused, or someone else changed the place
     QUARANTINE_MISSING = "QuarantineMissing"  # the bad revision is not kept from coming back
+    NOT_DENIABLE = "NotDeniable"  # no policy can deny what is rolled back: nothing keeps it from coming back
     QUARANTINE_LIFTED = "QuarantineLifted"  # a new revision is there: the old one is denied no longer
     COOLDOWN = "Cooldown"  # held: too soon after the last incident
     MAX_CONTAINMENTS = "MaxContainments"  # held: too many within the time

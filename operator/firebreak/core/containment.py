@@ -17,6 +17,7 @@ from firebreak.core.evidence import TIER_OF, declared_of, strongest
 from firebreak.core.field_writes import undone
 from firebreak.core.freeze import hold_of_freeze
 from firebreak.core.guardrails import Until, hold_of, is_counted_p1, unweighed
+from firebreak.core.proof import OVER
 from firebreak.core.requests import contain_is_asked, release_is_asked
 from firebreak.core.situation import Hold, Situation
 from firebreak.core.steps import breached_anew, changes_answers, in_words, is_contained, under_way
@@ -107,7 +108,7 @@ def _why(s: Situation, status: AIIncidentStatus, step: Step) -> Reason:
 
 def is_anything_in_force(status: AIIncidentStatus) -> bool:
     """Whether there is anything that could be given back."""
-    over = (ActionPhase.UNDOING, ActionPhase.UNDONE, ActionPhase.KEPT, ActionPhase.SKIPPED, ActionPhase.WOULD_DO)
+    over = (*OVER, ActionPhase.UNDOING, ActionPhase.SKIPPED, ActionPhase.WOULD_DO)
     return any(a.phase not in over for a in status.actions)
 
 

@@ -331,7 +331,7 @@ def _act(f: DrillFacts, action: Action, now: datetime) -> Move:
                 found = Finding(result=OptionResult.BLOCKED, reason=Reason.NOT_IN_FORCE, message=words)
                 return Record(status=record.giving_back(status, option, action, found, now))
             return Wait(until=over)
-        case ActionPhase.SKIPPED | ActionPhase.WOULD_DO | ActionPhase.KEPT:
+        case ActionPhase.SKIPPED | ActionPhase.WOULD_DO | ActionPhase.KEPT | ActionPhase.TAKEN_BACK:
             raise ValueError(f"a drill has no action that is {action.phase}")
     assert_never(action.phase)
 

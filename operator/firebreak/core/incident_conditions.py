@@ -8,6 +8,7 @@ from datetime import datetime
 from firebreak.api.conditions import ConditionReason, ConditionType, set_condition
 from firebreak.api.v1alpha1.incident import ActionPhase, AIIncidentStatus, Closing, Outcome, Phase, TimelineEntry
 from firebreak.api.v1alpha1.model import ConditionStatus
+from firebreak.api.v1alpha1.policy import ActionKind
 from firebreak.core.commands import Reason
 
 
@@ -51,11 +52,11 @@ def _contained(status: AIIncidentStatus) -> tuple[bool, str, str]:
     drifted = next((a for a in reversed(status.actions) if a.drifted_at and a.phase is ActionPhase.BLOCKED), None)
     for action in reversed(status.actions):
         if action.outcome is Outcome.RECOVERED and action.phase in (ActionPhase.IN_FORCE, ActionPhase.KEPT):
-            return (
-                True,
-                ConditionReason.IN_FORCE,
-                f"{action.kind} {action.subject} is in force and was shown to help".replace("  ", " "),
-            )
+            words = f"{action.kind} {action.subject} is in force and was shown to help".replace("  ", " ")
+            open_ = next((e.message for e in status.timeline if e.reason == Reason.NOT_DENIABLE), "")
+            if open_ and action.kind is ActionKind.ROLL_BACK:
+                words = f"{words}; {open_}"
+            return True, ConditionReason.IN_FORCE, words
     if drifted is not None:
         return False, Reason.DRIFTED, drifted.message
     return False, ConditionReason.NOTHING_IN_FORCE, "nothing is in force that was shown to help"

@@ -11,6 +11,7 @@ from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncidentStatu
 from firebreak.api.v1alpha1.policy import ActionKind
 
 ACTIVE = frozenset({ActionPhase.INTENDED, ActionPhase.APPLIED, ActionPhase.IN_FORCE, ActionPhase.BLOCKED})
+OVER = frozenset({ActionPhase.UNDONE, ActionPhase.TAKEN_BACK, ActionPhase.KEPT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from firebreak.api.v1alpha1.incident import Action
 from firebreak.api.v1alpha1.quarantine import LONGEST, DeniedField, QuarantineSpec
 from firebreak.core.field_writes import value_of
 from firebreak.core.revision import Snapshot, digest_of
+from firebreak.core.steps import in_words
 
 _CONTAINER = re.compile(r"\.containers\[\?@\.name=='([^']+)'\]\.image$")
 _ENV = re.compile(r"\.containers\[\?@\.name=='([^']+)'\]\.env\[\?@\.name=='([^']+)'\]\.value$")
@@ -58,6 +59,26 @@ def quarantine_of(
         reason=action.because,
         denied=tuple(denied),
     )
+
+
+def not_kept_out(
+    service: AIService | None, action: Action, history: tuple[Snapshot, ...], wanted: QuarantineSpec | None
+) -> str:
+    """What of the revision that a rollback takes out nothing keeps from coming back; empty where all of it is denied."""
+    declared = service.spec.revision.fields if service is not None and service.spec.revision else ()
+    replaced = {(w.target, w.path): value_of(w.original, history) for w in action.writes}
+    denied = {d.name for d in wanted.denied} if wanted else set()
+    open_ = [f for f in declared if (f.target, f.path) in replaced and f.name not in denied]
+    if wanted is not None and not open_:
+        return ""
+    what = f"{in_words(action)} goes ahead, and nothing keeps what it takes out from coming back"
+    if wanted is not None:
+        what = f"{in_words(action)}: part of what it takes out may come back"
+    cannot = [f"{f.name} ({f.target.kind} {f.target.name} {f.path})" for f in open_]
+    why = f"no policy can deny {', '.join(cannot)}" if cannot else "nothing of it is known that could be denied"
+    if all(_denied(f, str(replaced[f.target, f.path])) is not None for f in open_) and wanted is None:
+        why = "what served before is no revision that is known whole"
+    return f"{what}: {why}; take it back where it is deployed from too, such as in Git, or it is undone there"[:1024]
 
 
 def never_deployed(service: AIService, drill: str) -> QuarantineSpec | None:

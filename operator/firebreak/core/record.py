@@ -257,7 +257,9 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
                 return status
             changes = _asked(status, _said(said, command, now), command.because)
         case KeepAsking():
-            said = said_of(status, command.reason, command.subject) or _adopted(status, command, now)
+            said = said_of(status, command.reason, command.subject) or _adopted(status, command)
+            if said is None:
+                return status  # what was never said is not shown as if it had been
             changes = _asked(status, said, command.message)
         case NoteAcknowledged():
             changes = {"acknowledged_up_to": command.up_to}
@@ -276,7 +278,7 @@ def recorded(status: AIIncidentStatus, command: Command, now: datetime) -> AIInc
             changes = {"closing": closing, "page": None, "held": None, "approval": None}
         case Resolve():
             kept = tuple(
-                a.model_copy(update={"phase": ActionPhase.KEPT, "ended_at": now}) if a.phase in ACTIVE else a
+                a.model_copy(update={"phase": _at_the_end(a), "ended_at": now}) if a.phase in ACTIVE else a
                 for a in status.actions
             )
             if status.resolved_at is not None:
@@ -302,7 +304,13 @@ def _overtaken(action: Action, by: Action, now: datetime) -> Action:
     if by.phase is not ActionPhase.INTENDED or action.kind is not by.kind or not is_void(action):
         return action
     words = f"{in_words(by)} has taken its place: {action.message}"[:1024]
-    return action.model_copy(update={"phase": ActionPhase.KEPT, "ended_at": now, "message": words})
+    return action.model_copy(update={"phase": _at_the_end(action), "ended_at": now, "message": words})
+
+
+def _at_the_end(action: Action) -> ActionPhase:
+    """What was never written whole stands no more; what was in force stays, as it is or as someone has changed it."""
+    is_half = action.phase is ActionPhase.BLOCKED and action.applied_at is None
+    return ActionPhase.TAKEN_BACK if is_half else ActionPhase.KEPT
 
 
 def blocked(action: Action, message: str) -> Action:
@@ -324,12 +332,12 @@ def _said(before: Asked | None, command: AskPeople, now: datetime) -> Asked:
     return Asked(reason=command.reason, subject=command.subject, number=command.number, since=now, at=now)
 
 
-def _adopted(status: AIIncidentStatus, command: KeepAsking, now: datetime) -> Asked:
+def _adopted(status: AIIncidentStatus, command: KeepAsking) -> Asked | None:
     """What a record from before pages had subjects says was asked, with what it is about."""
     before = said_before_subjects(status, command.reason)
-    about = {"subject": command.subject, "number": command.number}
     if before is None:
-        return Asked(reason=command.reason, since=now, at=now).model_copy(update=about)
+        return None
+    about = {"subject": command.subject, "number": command.number}
     return before.model_copy(update={"since": before.since or before.at} | about)
 
 

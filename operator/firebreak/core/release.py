@@ -29,7 +29,7 @@ from firebreak.core.evidence import declared_of, is_gauge, over_at
 from firebreak.core.field_writes import contained_again, given_back, undone
 from firebreak.core.observations import Failed, Waiting
 from firebreak.core.paging import PAGE_EVERY
-from firebreak.core.proof import active
+from firebreak.core.proof import OVER, active
 from firebreak.core.requests import gauges_breached, release_is_asked
 from firebreak.core.revision import may_be_the_fix
 from firebreak.core.situation import Situation
@@ -65,7 +65,7 @@ def close(status: AIIncidentStatus, now: datetime) -> Move:
 
 
 def _reversible(status: AIIncidentStatus) -> list[Action]:
-    over = (ActionPhase.UNDONE, ActionPhase.KEPT, ActionPhase.SKIPPED, ActionPhase.WOULD_DO)
+    over = (*OVER, ActionPhase.SKIPPED, ActionPhase.WOULD_DO)
     return [a for a in status.actions if a.kind is not ActionKind.ROLL_BACK and a.phase not in over]
 
 

@@ -5,6 +5,7 @@ The actuator does what app/actuator.py does, field by field, and can be killed a
 Everything that takes time takes a multiple of `TICK`, so that only the ages of what is still awaited tell states apart.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -101,6 +102,7 @@ def fields_of(revision: Snapshot) -> Fields:
     return (revision.values["model"], revision.values["prompt"], ABSENT, 100, 0, 0, 2, "2%", "true")
 
 
+_NUMBERS = re.compile(r"[0-9]+")
 _PAGES = (AskPeople, KeepAsking, NoteAcknowledged, NoteHold)
 _WITH_V2 = fields_of(V2)
 _NOTHING_SAID = AIIncidentSpec(service=KEY.name)
@@ -502,7 +504,9 @@ def _record_key(status: AIIncidentStatus, said: AIIncidentSpec, age: Any) -> obj
         status.resolved_at is not None,
         (status.page.reason, _subject(status, status.page)) if status.page else None,
         status.acknowledged_up_to is None,
-        status.held.reason if status.held else None,
+        (status.held.reason, _NUMBERS.sub("#", status.held.message) if status.approval else "")
+        if status.held
+        else None,
         (
             status.approval.plan,
             status.approval.on_request,

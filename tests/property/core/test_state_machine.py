@@ -9,7 +9,16 @@ from tests.property.core.containment_world import Setting, World, Written, acted
 from tests.property.core.model_search import Found, search
 from tests.property.core.questions import Case, small_cases, wide_cases
 
-from firebreak.core.commands import AskApproval, BeginClosing, BeginRemedy, Decision, Reason
+from firebreak.core.commands import (
+    AskApproval,
+    AskPeople,
+    BeginClosing,
+    BeginRemedy,
+    Command,
+    Decision,
+    KeepAsking,
+    Reason,
+)
 from firebreak.core.decide import decide
 from firebreak.core.wish import plan_of
 
@@ -77,13 +86,14 @@ def withdrawn_when_unseen(setting: Setting, w: World) -> Decision:
 
 def said_by_reason(setting: Setting, w: World) -> Decision:
     """Whoever was asked to approve once is taken to have been asked of everything."""
-    if w.status is None or w.status.approval is None:
-        return decided(setting, w)
-    request = w.status.approval.request
-    asked = tuple(
-        a.model_copy(update={"subject": request}) if a.reason == Reason.APPROVAL_REQUIRED else a for a in w.status.asked
-    )
-    return decided(setting, replace(w, status=w.status.model_copy(update={"asked": asked})))
+    decision, before = decided(setting, w), w.status.asked if w.status else ()
+    known = {a.subject for a in before if a.reason == Reason.APPROVAL_REQUIRED}
+
+    def is_left_out(c: Command) -> bool:
+        is_wish = isinstance(c, AskPeople | KeepAsking) and c.reason is Reason.APPROVAL_REQUIRED
+        return bool(known) and is_wish and c.subject not in known
+
+    return replace(decision, commands=tuple(c for c in decision.commands if not is_left_out(c)))
 
 
 def in_a_wave_or_not(setting: Setting, w: World) -> Decision:

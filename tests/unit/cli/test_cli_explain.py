@@ -103,6 +103,34 @@ def test_an_acknowledged_page_offers_no_acknowledgement(capsys: pytest.CaptureFi
     assert "firebreak ack" not in text
 
 
+def test_a_later_page_is_not_covered_by_what_was_acknowledged_before(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command names the page that one sees."""
+    page = {"since": at("03:10:00"), "reason": "NoLadder", "message": "m", "repeatedAt": at("03:10:00"), "number": 3}
+    covered = explained(capsys, an_incident(spec={"acknowledgedUpTo": 3}, page=page))
+    later = explained(capsys, an_incident(spec={"acknowledgedUpTo": 2}, page=page))
+
+    assert "firebreak ack" not in covered
+    assert "kubectl firebreak ack summarizer-3 -n docs --page 3" in later
+
+
+def test_what_waits_for_approval_is_shown_with_all_that_it_would_set(capsys: pytest.CaptureFixture[str]) -> None:
+    """And the command is bound to it; once it is approved it says by whom."""
+    wish = {
+        "request": "l0-s0-rollback.2",
+        "step": "l0-s0-rollback",
+        "since": at("03:10:00"),
+        "would": "RollBack to v1",
+        "changes": ["Deployment summarizer image: v2 → v1"],
+    }
+    text = explained(capsys, an_incident(approval=wish))
+    assert "kubectl firebreak approve summarizer-3 -n docs --request l0-s0-rollback.2   (RollBack to v1" in text
+    assert "Deployment summarizer image: v2 → v1" in text
+
+    given = {"approval": {"request": "l0-s0-rollback.2", "by": "ada"}}
+    text = explained(capsys, an_incident(spec=given, approval=wish))
+    assert "RollBack to v1 is approved by ada (l0-s0-rollback.2)" in text
+
+
 def test_what_holds_containments_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     """A pause or a conflict stands in the service's conditions; in an incident it is what one looks for."""
     held = {

@@ -178,6 +178,6 @@ def test_the_next_switch_is_tried_when_the_first_one_was_refused() -> None:
     taken_back = refused.model_copy(update={"writes": tuple(landed(w) for w in refused.writes)})
     s = settled(with_status(s, with_action(status_of(s), taken_back)), at(minutes=1))
     assert [(a.subject, a.phase) for a in status_of(s).actions if a.kind == "SwitchTraffic"] == [
-        ("small-model", ActionPhase.KEPT),
+        ("small-model", ActionPhase.TAKEN_BACK),
         ("apology", ActionPhase.INTENDED),
     ]

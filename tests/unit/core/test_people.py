@@ -40,7 +40,7 @@ from firebreak.api.v1alpha1.policy import Severity
 from firebreak.core.commands import AskPeople, BeginClosing, BeginRemedy, KeepAsking, Reason, StopAsking
 from firebreak.core.decide import decide
 from firebreak.core.paging import PAGE_EVERY
-from firebreak.core.record import recorded
+from firebreak.core.record import blocked, landed, recorded, with_action
 from firebreak.core.verdict import RecoveryFinding
 
 
@@ -120,6 +120,18 @@ def test_a_rollback_is_kept_at_the_end() -> None:
     """It is never given back into the bad revision."""
     s = settled(said(contained_by_rollback(), resolution=Resolution.KNOWN_GOOD_ACCEPTED), at(hours=1))
     assert (status_of(s).phase, action_of(s, "RollBack").phase) == (Phase.RESOLVED, ActionPhase.KEPT)
+
+
+def test_a_rollback_that_was_refused_half_way_is_told_as_taken_back() -> None:
+    """Nothing of it stands: it is neither kept, as one that was carried through is, nor given back."""
+    s = settled(opened(policy=a_policy(ROLL_BACK)), T0)
+    refused = blocked(action_of(s, "RollBack"), "refused (403): a webhook")
+    back = refused.model_copy(update={"writes": tuple(landed(w) for w in refused.writes)})
+    s = settled(with_status(s, with_action(status_of(s), back)), at(minutes=1))
+    s = settled(said(s, resolution=Resolution.FALSE_ALARM), at(minutes=2))
+    assert (status_of(s).phase, action_of(s, "RollBack").phase) == (Phase.RESOLVED, ActionPhase.TAKEN_BACK)
+    assert status_of(s).last_action == "RollBack to v1: TakenBack"
+    assert "refused (403): a webhook" in action_of(s, "RollBack").message
 
 
 def test_no_incident_ends_in_the_middle_of_a_rollback() -> None:

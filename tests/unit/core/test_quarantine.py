@@ -15,18 +15,31 @@ from tests.builders import (
     WORKLOAD,
     a_cluster,
     a_policy,
+    a_recovery,
     a_service,
     a_snapshot,
     action_of,
+    at,
+    in_force,
+    now_saying,
     opened,
     revisions,
     settled,
+    status_of,
+    with_status,
 )
 
-from firebreak.api.v1alpha1 import Quarantine
+from firebreak.api.v1alpha1 import AIService, Quarantine
 from firebreak.api.v1alpha1.aiservice import RevisionField
 from firebreak.api.v1alpha1.quarantine import LONGEST, QuarantineSpec
-from firebreak.core.quarantine import is_deniable, is_to_be_lifted, quarantine_of
+from firebreak.app.actuator import Actuator, Context
+from firebreak.app.backtest.cluster import SimulatedCluster
+from firebreak.app.backtest.simulation import SimulatedClock
+from firebreak.core.commands import Reason
+from firebreak.core.incident_conditions import with_conditions
+from firebreak.core.ports import ObjectKey
+from firebreak.core.quarantine import is_deniable, is_to_be_lifted, not_kept_out, quarantine_of
+from firebreak.core.record import with_action
 from firebreak.core.revision import Snapshot, digest_of
 
 _ENV = "$.spec.template.spec.containers[?@.name=='server'].env[?@.name=='INDEX'].value"
@@ -125,3 +138,89 @@ def test_what_can_be_denied(kind: str, path: str, deniable: bool) -> None:
     target = WORKLOAD if kind == "Deployment" else PROMPT
     field = RevisionField.model_validate({"name": "it", "target": target.dump(), "path": path})
     assert is_deniable(field) == deniable
+
+
+def _elsewhere(name: str) -> RevisionField:
+    return RevisionField.model_validate(
+        {
+            "name": name,
+            "target": WORKLOAD.dump(),
+            "path": "$.spec.template.spec.initContainers[?@.name=='server'].image",
+        }
+    )
+
+
+def _with_fields(*fields: RevisionField) -> AIService:
+    service = a_service()
+    assert service.spec.revision is not None
+    revision = service.spec.revision.model_copy(update={"fields": fields})
+    return service.model_copy(update={"spec": service.spec.model_copy(update={"revision": revision})})
+
+
+def test_what_no_policy_can_deny_is_named_in_words_and_with_what_to_do() -> None:
+    """Whoever reads the incident learns that the rollback can be undone by whatever deploys the revision."""
+    s = settled(opened(policy=a_policy(ROLL_BACK)), T0)
+    assert s.incident is not None
+    field = _elsewhere("loader")
+    action = action_of(s, "RollBack")
+    moved = action.model_copy(update={"writes": (action.writes[1].model_copy(update={"path": field.path}),)})
+    told = not_kept_out(_with_fields(field), moved, HISTORY, None)
+    assert told.startswith("RollBack to v1 goes ahead, and nothing keeps what it takes out from coming back: no policy")
+    assert f"can deny loader (Deployment summarizer {field.path})" in told
+    assert "such as in Git" in told
+
+
+def test_what_is_denied_in_part_is_told_so() -> None:
+    """The prompt is denied, the other field is not."""
+    s = settled(opened(policy=a_policy(ROLL_BACK)), T0)
+    action = action_of(s, "RollBack")
+    field = _elsewhere("loader")
+    assert s.incident is not None
+    moved = action.model_copy(
+        update={"writes": (action.writes[0], action.writes[1].model_copy(update={"path": field.path}))}
+    )
+    prompt = a_service().spec.revision
+    assert prompt is not None
+    service = _with_fields(prompt.fields[1], field)
+    wanted = quarantine_of(s.incident, a_service(), action, HISTORY)
+    assert "part of what it takes out may come back: no policy can deny loader" in not_kept_out(
+        service, moved, HISTORY, wanted
+    )
+
+
+def test_of_what_is_denied_whole_nothing_is_told() -> None:
+    """As of every rollback of images, environment values and prompts."""
+    s = settled(opened(policy=a_policy(ROLL_BACK)), T0)
+    assert s.incident is not None
+    action = action_of(s, "RollBack")
+    assert not_kept_out(a_service(), action, HISTORY, quarantine_of(s.incident, a_service(), action, HISTORY)) == ""
+
+
+class _Open:
+    """A gate behind which everything is denied at once."""
+
+    async def create(self, namespace: str, name: str, spec: QuarantineSpec) -> None:
+        raise AssertionError("there is nothing to deny")
+
+    async def in_force(self, target: ObjectKey, name: str) -> bool:
+        raise AssertionError("there is nothing to deny")
+
+
+async def test_it_stands_in_the_incident_once() -> None:
+    """In the timeline, and in the condition Contained once the rollback is shown to help."""
+    s = settled(opened(policy=a_policy(ROLL_BACK)), T0)
+    assert s.incident is not None
+    service = _with_fields(_elsewhere("loader"))
+    actuator = Actuator(SimulatedCluster(service), _Open(), SimulatedClock())
+    action = action_of(s, "RollBack")
+    write = action.writes[1].model_copy(update={"path": _elsewhere("loader").path})
+    s = with_status(s, with_action(status_of(s), action.model_copy(update={"writes": (write,)})))
+    for _ in range(3):
+        assert s.incident is not None
+        s = with_status(s, await actuator.carry_out(s.incident, Context(service=service, history=HISTORY)))
+    told = [e.message for e in status_of(s).timeline if e.reason == Reason.NOT_DENIABLE]
+    assert len(told) == 1
+    s = now_saying(in_force(s, "RollBack", at(minutes=2)), recoveries=(a_recovery(),))
+    status = with_conditions(status_of(settled(s, at(minutes=5))), 1, at(minutes=5))
+    contained = next(c for c in status.conditions if c.type == "Contained")
+    assert contained.message.endswith(told[0])

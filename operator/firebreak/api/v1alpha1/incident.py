@@ -103,7 +103,11 @@ class Phase(StrEnum):
 
 
 class ActionPhase(StrEnum):
-    """Where an action stands."""
+    """Where an action stands.
+
+    Of what is over: Undone, it was given back; TakenBack, it could not be carried through, and nothing of it stands;
+    Kept, it stays, as a rollback does, or as someone else has left it.
+    """
 
     INTENDED = "Intended"
     APPLIED = "Applied"
@@ -111,6 +115,7 @@ class ActionPhase(StrEnum):
     UNDOING = "Undoing"
     UNDONE = "Undone"
     KEPT = "Kept"
+    TAKEN_BACK = "TakenBack"
     BLOCKED = "Blocked"
     SKIPPED = "Skipped"
     WOULD_DO = "WouldDo"
@@ -169,7 +174,8 @@ class Action(ApiModel):
     kind: ActionKind
     """What it does."""
     phase: ActionPhase
-    """Where it stands."""
+    """Where it stands. TakenBack: it could not be carried through, and nothing of it stands any more; Undone: it was
+    given back; Kept: it is over and stays."""
     outcome: Outcome = Outcome.PENDING
     """Whether it has helped."""
     reason: Annotated[str, Field(max_length=64)]

@@ -464,9 +464,15 @@ class Observer:
     def _holds(self, service: AIService, key: ServiceKey) -> tuple[Hold, ...]:
         holds = []
         if service.spec.suspend:
-            holds.append(Hold(reason=Reason.SUSPENDED, because="the AIService has spec.suspend: true"))
+            holds.append(
+                Hold(
+                    reason=Reason.SUSPENDED,
+                    because=f"AIService {key.name} has spec.suspend: true; it goes on when that is set to false",
+                )
+            )
         if (why := self._catalog.paused) is not None:
-            holds.append(Hold(reason=Reason.PAUSED, because=why))
+            because = f"the whole installation is paused ({why}); it goes on with: kubectl firebreak resume"
+            holds.append(Hold(reason=Reason.PAUSED, because=because))
         if (overlap := self._catalog.conflicts.get(key)) is not None:
             holds.append(Hold(reason=Reason.TARGET_CONFLICT, because=overlap))
         account = service.spec.containment.service_account_name

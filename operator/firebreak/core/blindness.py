@@ -59,7 +59,8 @@ def watch(s: Situation, incident: AIIncident, now: datetime) -> Move:
     lost = [c for c in seen if c.lost]
     if lost:
         told = "; ".join(f"{c.name}: {c.because}" for c in lost)
-        words = f"it cannot be seen what the answers are like, and nothing is done about that: {told}"
+        words = f"it cannot be seen what the answers are like, and nothing is done about that: {told[:800]} Repair the "
+        words += "judge, or deploy a revision that it can judge"
         subject = ", ".join(sorted(c.name for c in lost))[:253]
         return Move(concern=Concern(reason=Reason.JUDGE_COVERAGE_LOST, subject=subject, because=words))
     if status.objectives or status.remediating_since is not None or is_anything_in_force(status):

@@ -16,7 +16,7 @@ from firebreak.core.drift import drifted_since
 from firebreak.core.evidence import TIER_OF, declared_of, strongest
 from firebreak.core.field_writes import undone
 from firebreak.core.freeze import hold_of_freeze
-from firebreak.core.guardrails import Until, hold_of, is_counted_p1, unweighed
+from firebreak.core.guardrails import Until, hold_of, is_counted_p1, taken_together, unweighed
 from firebreak.core.proof import OVER
 from firebreak.core.requests import contain_is_asked, release_is_asked
 from firebreak.core.situation import Hold, Situation
@@ -127,13 +127,14 @@ def _out_of_steps(s: Situation, status: AIIncidentStatus, now: datetime) -> Move
         concern = Concern(
             reason=Reason.POLICY_MISSING,
             subject=f"{ref.kind} {ref.name}",
-            because=f"{ref.kind} {ref.name} does not exist: nothing is contained",
+            because=f"{ref.kind} {ref.name} does not exist, so nothing is contained: apply it, and this incident takes it up",
         )
     elif status.ladder is None:
         concern = Concern(
             reason=Reason.NO_LADDER,
             subject=str(status.category),
-            because=f"the policy has no ladder for {status.category}: nothing is contained",
+            because=f"the policy has no ladder for {status.category}, so nothing is contained: contain it by hand; a ladder "
+            f"that is added to the policy counts from the next incident",
         )
     elif (due := said_until(status)) and now < due:
         return Move(wake_at=due)
@@ -143,14 +144,14 @@ def _out_of_steps(s: Situation, status: AIIncidentStatus, now: datetime) -> Move
         concern = Concern(
             reason=Reason.LADDER_EXHAUSTED,
             subject=f"ladder {status.ladder}",
-            because=f"every step of the ladder {taken}, and it is still bad",
+            because=f"every step of the ladder {taken}, and it is still bad: contain it by hand",
         )
     return Move(concern=concern)
 
 
 def _hold(s: Situation, incident: AIIncident, step: Step, now: datetime) -> Hold | None:
     if s.holds:
-        return s.holds[0]
+        return taken_together(s.holds)
     status = incident.status
     if incident.spec.contain or status.policy is None:
         return None

@@ -253,7 +253,10 @@ def _fails(s: Situation, incident: AIIncident) -> Iterator[Move]:
     for action in incident.status.actions:
         effect = s.effects.get(action.id)
         if isinstance(effect, Failed) and action.phase in (ActionPhase.APPLIED, ActionPhase.IN_FORCE):
-            because = f"{in_words(action)} is not in force: {effect.because}"
+            because = (
+                f"{in_words(action)} is not in force: {effect.because}; repair what keeps it, or take the next step "
+            )
+            because += "with spec.contain: true on this incident"
             yield Move(concern=Concern(reason=Reason.NOT_IN_FORCE, subject=action.id, because=because))
 
 
@@ -275,10 +278,17 @@ def _blocked(incident: AIIncident) -> Iterator[Move]:
         if is_drifted(action) and action.drifted_at is not None:
             # Changed once more after it was put back, it is another change.
             subject = f"{action.id} since {action.drifted_at.isoformat()}"
-            yield Move(concern=Concern(reason=Reason.DRIFTED, subject=subject, because=action.message))
-        elif action.phase is ActionPhase.BLOCKED or (action.phase is ActionPhase.UNDOING and action.message):
-            subject = action.id if action.phase is ActionPhase.BLOCKED else f"{action.id} given back"
-            because = f"{in_words(action)}: {action.message}"
+            because = f"{action.message[:800]}; put it back as it was, or take the next step with spec.contain: true"
+            yield Move(concern=Concern(reason=Reason.DRIFTED, subject=subject, because=because))
+        elif action.phase is ActionPhase.BLOCKED:
+            because = f"{in_words(action)} could not be carried out: {action.message[:800]}; it is not tried again, so "
+            because += "mend that place by hand, or leave it to the next step (at once with spec.contain: true)"
+            yield Move(concern=Concern(reason=Reason.WRITE_BLOCKED, subject=action.id, because=because))
+        elif action.phase is ActionPhase.UNDOING and action.message:
+            because = (
+                f"{in_words(action)} is not given back yet: {action.message[:800]}; it is tried again until it succeeds"
+            )
+            subject = f"{action.id} given back"
             yield Move(concern=Concern(reason=Reason.WRITE_BLOCKED, subject=subject, because=because))
 
 
@@ -290,7 +300,10 @@ def _back_or_failed(s: Situation, incident: AIIncident) -> Move:
     rolled_back = [a for a in status.actions if a.kind is ActionKind.ROLL_BACK and a.phase is ActionPhase.IN_FORCE]
     if rolled_back and current is not None and current.name == status.revision:
         by = s.drifts.get(rolled_back[-1].id)
-        because = f"revision {current.name} is back although it was rolled back: {by or 'nothing keeps it out'}"
+        because = (
+            f"revision {current.name} is back although it was rolled back: {by or 'nothing keeps it out'}; stop what "
+        )
+        because += "deploys it, such as a GitOps loop, or deploy another revision"
         return Move(concern=Concern(reason=Reason.QUARANTINE_MISSING, subject=current.name, because=because))
     if current is not None and current.name in status.failed_revisions:
         because = f"revision {current.name} did not pass; deploy another revision"

@@ -23,6 +23,13 @@ class Until(Hold):
     ends_at: datetime
 
 
+def taken_together(holds: tuple[Hold, ...]) -> Hold | None:
+    """What holds everything that is done to a service, all of it in words: whoever ends one learns of the others."""
+    if not holds:
+        return None
+    return Hold(reason=holds[0].reason, because="; and ".join(dict.fromkeys(h.because for h in holds)))
+
+
 def is_counted_p1(s: Situation, status: AIIncidentStatus) -> bool:
     """Whether the worst severity rests on events that were counted now: no estimate, so nothing is waited for."""
     if status.severity is not Severity.P1:

@@ -62,7 +62,8 @@ def _judge_effect(
     met_at = over_at(s, status, stable)
     if met_at is not None and now >= met_at:
         return _judged(action, Outcome.RECOVERED, (Reason.OBJECTIVE_RECOVERED, _met(stable)))
-    words = f"cannot tell whether {in_words(action)} helped (due {due:%H:%M:%SZ}): {proof.because}"
+    words = f"cannot tell whether {in_words(action)} helped (due {due:%H:%M:%SZ}), so the next step is not taken: "
+    words += f"{proof.because[:700]}; see that the judge judges, or take it on your word: spec.contain: true"
     return Move(concern=Concern(reason=Reason.EVIDENCE_THIN, subject=action.id, because=words), wake_at=met_at)
 
 
@@ -88,7 +89,8 @@ def _judge_absence(
         return _given_up(s, action, (Reason.RECOVERED_BY_ITSELF, f"{_met(stable)}, and it is {words}"))
     if action.phase is ActionPhase.BLOCKED:
         return Move(wake_at=met_at)  # people are asked of what blocks it
-    concern = Concern(reason=Reason.NOT_IN_FORCE, subject=action.id, because=f"{in_words(action)} is {words}")
+    because = f"{in_words(action)} is {words}; repair what keeps it, or take the next step with spec.contain: true"
+    concern = Concern(reason=Reason.NOT_IN_FORCE, subject=action.id, because=because)
     return Move(concern=concern, wake_at=met_at)
 
 

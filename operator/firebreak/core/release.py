@@ -27,6 +27,7 @@ from firebreak.core.containment import is_anything_in_force
 from firebreak.core.drift import is_drifted
 from firebreak.core.evidence import declared_of, is_gauge, over_at
 from firebreak.core.field_writes import contained_again, given_back, undone
+from firebreak.core.guardrails import taken_together
 from firebreak.core.observations import Failed, Waiting
 from firebreak.core.paging import PAGE_EVERY
 from firebreak.core.proof import OVER, active
@@ -56,6 +57,7 @@ def close(status: AIIncidentStatus, now: datetime) -> Move:
     if owed:
         late = status.closing.at + PAGE_EVERY
         words = f"the incident cannot end: {', '.join(in_words(a) for a in owed)} is still being written"
+        words += "; what keeps it stands in the message of the action"
         concern = Concern(reason=Reason.NOT_IN_FORCE, subject="the end", because=words)
         return Move(wake_at=late) if now < late else Move(concern=concern)
     over = "the incident is over, and nothing is left to give back"
@@ -114,8 +116,9 @@ def _unless_held(s: Situation, incident: AIIncident, move: Move) -> Move:
         return move
     if isinstance(move.commands[0], BeginClosing) and not _reversible(incident.status):
         return move
-    hold = s.holds[0]
-    because = f"giving back is held: {hold.because}"
+    hold = taken_together(s.holds)
+    assert hold is not None, "there is one"
+    because = f"giving back is held: {hold.because}; to have it given back all the same set spec.release: true"
     return Move(concern=Concern(reason=hold.reason, subject="giving back", because=because, holds=True))
 
 
@@ -207,7 +210,7 @@ def _not_serving(s: Situation, fix: str, late: datetime, now: datetime) -> Move 
         return None
     if isinstance(s.rollout, Waiting) and now < late:
         return Move(wake_at=late)
-    because = f"the fix does not serve: {s.rollout.because}"
+    because = f"the fix does not serve, and nothing is given back until it does: {s.rollout.because}"
     return Move(concern=Concern(reason=Reason.NOT_IN_FORCE, subject=f"fix {fix}".strip(), because=because))
 
 
@@ -268,7 +271,10 @@ def _prove(s: Situation, incident: AIIncident, release: Release, now: datetime) 
     late = since + release.stable_for * PATIENCE
     if now < late:
         return Move(wake_at=late)
-    because = f"cannot prove the fix: {proof.because}"
+    because = (
+        f"cannot prove the fix, so nothing more is given back: {proof.because}; see that the judge judges, or give "
+    )
+    because += "back without proof: spec.release: true on this incident"
     return Move(concern=Concern(reason=Reason.EVIDENCE_THIN, subject=f"fix {fix}".strip(), because=because))
 
 

@@ -72,6 +72,9 @@ def advance(s: Situation, incident: AIIncident, now: datetime) -> Move:
     approved = ""
     if changes_answers(step.action) and approval.is_required(status):
         intended = _action(s, status, number, step, ActionPhase.INTENDED, planned, Reason.APPROVAL_REQUIRED, now)
+        if isinstance(planned, ladder.Plan) and planned.replaces is not None:
+            first = f"{in_words(planned.replaces)} is given back first; {planned.because}"[:1024]
+            intended = intended.model_copy(update={"because": first})
         waits = approval.awaited(incident, intended, on_request=strongest(s, status) < TIER_OF[step.evidence])
         if waits is not None:
             return waits

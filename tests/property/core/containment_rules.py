@@ -176,7 +176,7 @@ def _a_step(setting: Setting, w: World, action: Action) -> Iterator[str]:
         wish, word = w.status.approval, w.said.approval
         if wish is None or word is None or wish.request != word.request or action.id not in ("", wish.step):
             yield f"{action.kind} is taken without approval"
-        elif w.named != named_by(action):
+        elif action.id and w.named != named_by(action):
             yield f"{action.kind} is approved, and does something else than what was asked: {w.named}"
     if w.is_wave and not free:
         yield f"{action.kind} is taken while the circuit breaker holds"

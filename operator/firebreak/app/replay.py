@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from firebreak.app.grid import Grid
-from firebreak.core.ports_metrics import Matrix, MetricsError, MetricsPort, Vector
+from firebreak.core.ports_metrics import AnswerTooLarge, Matrix, MetricsError, MetricsPort, Vector
 
 CHUNK_POINTS = 200_000  # of one answer to a range query: some 5 MB
 LEAST_STEPS = 30
@@ -55,8 +55,14 @@ class Replay:
             start, end = self._grid.end(self.next), self._grid.end(min(last, self.next + steps - 1))
             try:
                 answers = await asyncio.gather(*(port.range(query, start, end, self._grid.step) for query in queries))
+            except AnswerTooLarge:
+                # The store is well, and has what was asked for: it is had in smaller bites, at once.
+                if steps == 1:
+                    raise
+                self._most = min(steps, last - self.next + 1) // 2 or 1
+                continue
             except MetricsError:
-                # Too long in coming, or too large: it may be had in smaller bites.
+                # Too long in coming: it may be had in smaller bites.
                 self._most = max(1, min(steps, LEAST_STEPS * 2) // 2)
                 raise
             self._most = min(MOST_STEPS, self._most + max(1, self._most // 8))

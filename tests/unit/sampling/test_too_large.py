@@ -25,6 +25,7 @@ class SmallStore(RecordedStore):
     """Reads at most so many series of a moment; asked for what a namespace matcher admits."""
 
     most: int = 10**9
+    most_points: int = 10**9
     sent: list[str] = field(default_factory=list)
 
     def _matrix(self, query: str, start: datetime, end: datetime, step: timedelta) -> Matrix:
@@ -33,7 +34,8 @@ class SmallStore(RecordedStore):
         named = re.search(r'namespace=~?"([^"]*)"', query)
         admitted = re.compile(named[1] if named else ".*")
         rows = [i for i, labels in enumerate(whole.labels) if admitted.fullmatch(dict(labels)["namespace"])]
-        if whole.present[rows].sum(axis=0).max(initial=0) > self.most:
+        of_each = whole.present[rows].sum(axis=0)
+        if of_each.max(initial=0) > self.most or of_each.sum() > self.most_points:
             raise AnswerTooLarge("the answer is larger than 64 MiB and is not read: narrow the selector")
         labels = [whole.labels[row] for row in rows]
         return Matrix(labels=labels, values=whole.values[rows], present=whole.present[rows])
@@ -108,6 +110,19 @@ async def test_too_many_series_of_one_namespace_are_its_own_error():
     for step in range(40, later + 6):
         found = await findings(sampler, store, specs, step)
     assert set(found.values()) == {Finding.MET}
+
+
+async def test_a_stretch_that_is_too_large_is_had_in_shorter_ones():
+    """After a scrape of the operator's was missed too: whoever can read one moment can catch up."""
+    store = a_store(60, loud_from=60)
+    store.most_points = 30
+    specs = [objective(namespace) for namespace in NAMESPACES]
+    sampler = Sampler(lambda _: store)
+    for step in (*range(30, 40), 43):
+        await findings(sampler, store, specs, step)
+    for key in (spec.key for spec in specs):
+        verdict = sampler.verdict(key, at(43))
+        assert (verdict.finding, verdict.judged, verdict.at) == (Finding.MET, 2 * 40.0 * 43, GRID.end(FIRST + 43))
 
 
 async def test_a_shared_gauge_is_asked_for_by_namespace_then():

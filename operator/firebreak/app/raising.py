@@ -7,7 +7,7 @@ turn begins with what the record says and the cluster shows.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -27,7 +27,7 @@ from firebreak.app.report import Reporter
 from firebreak.app.sampler import Sampler
 from firebreak.app.sampling_facts import sampling_facts, step_of
 from firebreak.core.objectives import ServiceKey
-from firebreak.core.ports import Cluster, Held, Missing, Unmatched
+from firebreak.core.ports import Cluster, ClusterError, Held, Missing, Unmatched
 from firebreak.core.sampling_evidence import held_at
 from firebreak.core.sampling_raise import Decided, Sampling, Unrecorded, decide_sampling
 from firebreak.core.sampling_record import after_write, is_raised
@@ -37,6 +37,8 @@ log = structlog.get_logger()
 _MOVES = 4
 """Intent, write, and back again at most."""
 _TRY_AGAIN = timedelta(minutes=1)
+_LATE = timedelta(minutes=1)
+"""An API server gives up a request after so long (its --request-timeout)."""
 _NOTHING = Decided(record=SamplingRaiseStatus(), told=SamplingTold())
 
 
@@ -74,6 +76,8 @@ class Raiser:
         self._reserved: set[ServiceKey] = set()
         """Raises that are being recorded just now: two workers must not take the last one that is free."""
         self._unrecorded: dict[ServiceKey, Unrecorded] = {}
+        self._unanswered: dict[ServiceKey, datetime] = {}
+        """When a write was sent of which it is not known whether it was carried out, or will be."""
 
     async def look_after(self, seen: Seen) -> SamplingTold:
         """Raise, keep or give back what this service declares; what its status says of it. Raises ClusterError, Stale."""
@@ -117,6 +121,8 @@ class Raiser:
             if decided.record != status:
                 # A cache may lag behind: what is intended rests on what stands there now.
                 decided = decide_sampling(facts(await self._read(key, place)), now)
+            if decided.record != status and not is_raised(decided.record) and self._may_land(key, now):
+                return decided.told
             if decided.record != status:
                 await self._intend(key, record, decided.record)
             elif decided.writes and record is not None:
@@ -128,6 +134,18 @@ class Raiser:
                 return decided.told
         self._turns.touch(key)
         return decided.told
+
+    def _may_land(self, key: ServiceKey, now: datetime) -> bool:
+        """Whether a write may still arrive that nobody has heard of: what it would leave must not be without a record.
+
+        Not asked after a restart: until another process acts, more time has passed than a request takes.
+        """
+        sent = self._unanswered.get(key)
+        if sent is None or now - sent >= _LATE:
+            self._unanswered.pop(key, None)
+            return False
+        self._turns.wake(key, sent + _LATE)
+        return True
 
     async def _tidy(self, key: ServiceKey, record: SamplingRaise, declared: SamplingRate | None) -> None:
         """Nothing is owed: what a crash between the last write and this has left must not hold up a deletion."""
@@ -168,7 +186,12 @@ class Raiser:
         """Do what the record wants; False if nothing came of it."""
         status = record.status
         assert status.write is not None, "what is to be written stands in the record"
-        result = await self._actuator.set(key.namespace, status.account, status.write)
+        try:
+            result = await self._actuator.set(key.namespace, status.account, status.write)
+        except ClusterError:
+            self._unanswered[key] = self._clock.now()
+            raise
+        self._unanswered.pop(key, None)
         after = after_write(status, result, self._clock.now())
         if after == status:
             return False

@@ -9,14 +9,16 @@ import random
 from collections.abc import Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
+import orjson
 from bench.faults.api import Doc, FakeApi, Place
 from bench.faults.connection import Boundaries, Connection, Mishap
 from bench.faults.virtual import OwnClock, elapsed
 from tests.builders import a_ratio, a_service, a_situation, a_verdict
 
-from firebreak.adapters.kube.client import READ_TIMEOUT, Answer
+from firebreak.adapters.kube.client import READ_TIMEOUT, Answer, encoded
 from firebreak.adapters.kube.cluster import KubeCluster
 from firebreak.adapters.kube.events import Events
 from firebreak.adapters.kube.kinds import CONFIG_MAP, FIREBREAK
@@ -38,7 +40,8 @@ from firebreak.app.sampler import Sampler
 from firebreak.app.settings import AllowedKind, Reach
 from firebreak.app.telemetry import Telemetry
 from firebreak.core.objectives import ObjectiveKey, ServiceKey
-from firebreak.core.ports import ClusterError
+from firebreak.core.ports import ClusterError, ClusterUnavailable
+from firebreak.core.situation import Hold
 from firebreak.core.verdict import Tier
 
 _KINDS = watched_kinds(
@@ -58,6 +61,11 @@ class World:
     mishaps: Mapping[int, Mishap] | None = None
     refuses: str = ""
     """A kind of which nothing may be created."""
+    holds: tuple[Hold, ...] = ()
+    """What forbids to change anything."""
+    late: float = 0.0
+    """The next write to a place arrives so many seconds later, and nobody hears of it; from its sending on `then` holds."""
+    then: tuple[Hold, ...] = ()
     account: str = ""
     """What the services name as the account to write with."""
 
@@ -122,6 +130,12 @@ class Client(Connection):
         if method == "POST" and self.world.refuses and path.endswith(f"/{self.world.refuses}"):
             self.creations += 1
             return Answer(status=403, body={"message": "exceeded quota"})
+        if method == "PATCH" and "/configmaps/" in path and self.world.late:
+            arrives, self.world.late, self.world.holds = self.world.late, 0.0, self.world.then
+            sent = orjson.loads(encoded(body))
+            handle = partial(self.world.api.handle, method, path, query or {}, sent, content_type)
+            asyncio.get_running_loop().call_later(arrives, handle)
+            raise ClusterUnavailable(f"{method} {path}: no answer")
         return await super().request(
             method,
             path,
@@ -235,7 +249,9 @@ class FleetReplica:
                 self.turns.done(key)
 
     def _seen(self, key: ServiceKey, service: AIService) -> Seen:
-        situation = replace(a_situation(a_verdict(tier=self.world.tier), service=service), service=key)
+        situation = replace(
+            a_situation(a_verdict(tier=self.world.tier), service=service, holds=self.world.holds), service=key
+        )
         return Seen(
             service=service,
             situation=situation,

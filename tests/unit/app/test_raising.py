@@ -9,6 +9,8 @@ from bench.faults.connection import Boundaries, Mishap
 from bench.faults.virtual import WorldClock, elapsed, run
 from tests.unit.app.fleet import RAISES, FleetReplica, World, place, until
 
+from firebreak.core.commands import Reason
+from firebreak.core.situation import Hold
 from firebreak.core.verdict import Tier
 
 SERVICES, MOST = 8, 3
@@ -126,6 +128,30 @@ def test_it_is_raised_and_given_back_with_the_rights_of_the_account_that_the_ser
     assert replica.client.written_as == [("service-0", "system:serviceaccount:docs:robot")] * 3, (
         "raised, given back, let go"
     )
+
+
+def test_a_write_that_arrives_after_a_pause_is_known_of_and_comes_back() -> None:
+    """The request was sent and not answered, then someone paused: it may land still, so its record does not end yet."""
+
+    async def story() -> Played:
+        played = Played()
+        played.world.tier = Tier.WATCH
+        played.world.late = 20.0
+        played.world.then = (Hold(reason=Reason.PAUSED, because="someone has paused it"),)
+        played.world.add(1)
+        played.start(1, Boundaries({}, lambda _: None))
+        await until(200.0)
+        assert played.world.rates() == ["20%"], "it has landed"
+        assert played.world.held() == 1
+        played.world.api.delete(place("firebreak.dev/v1alpha1", "aiservices", "service-0"))
+        await until(300.0)
+        played.end()
+        return played
+
+    played = run(story())
+
+    assert played.world.rates() == ["2%"]
+    assert played.world.api.all(RAISES.plural) == []
 
 
 def test_what_may_not_be_given_back_is_tried_until_it_may() -> None:

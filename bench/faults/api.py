@@ -5,27 +5,26 @@ owners of fields, dry-run, finalizers, status as a subresource, and the chart's 
 stands for an outside system, as the lab's real API server does; what it must do was read from one (facts in docs/).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from bench.faults.admission import denial
 from bench.faults.documents import (
     NotAsTested,
     Path,
     copied,
-    fields_v1,
     json_patched,
     leaves,
     merge_patched,
-    places_of,
     with_leaf,
     without_leaf,
 )
+from bench.faults.owners import entries, fields, owners_after
 
-from firebreak.adapters.kube.client import FIELD_MANAGER, JSON_PATCH, MERGE_PATCH
+from firebreak.adapters.kube.client import JSON_PATCH, MERGE_PATCH
 from firebreak.adapters.kube.kinds import CONFIG_MAP, CONTROLLER_REVISION, ENDPOINT_SLICE, EVENT, FIREBREAK, LEASE
-from firebreak.adapters.kube.quarantines import PROBE
 
 Doc = dict[str, Any]
 
@@ -130,20 +129,20 @@ class FakeApi:
     def apply(self, place: Place, by: str, wanted: Doc, *, force: bool = True) -> Answered:
         """Server-side apply: these fields become `by`'s; what it applied before and no longer wants is removed."""
         live = self._objects[place]
-        made, fields = copied(live), dict(leaves(wanted))
+        made, asked = copied(live), dict(leaves(wanted))
         held = dict(leaves(live))
-        owned = {f: e["manager"] for e in _entries(live) for f in _fields(e)}
-        clashes = [f for f, v in fields.items() if f in owned and owned[f] != by and held.get(f) != v]
+        owned = {f: e["manager"] for e in entries(live) for f in fields(e)}
+        clashes = [f for f, v in asked.items() if f in owned and owned[f] != by and held.get(f) != v]
         if clashes and not force:
             return _no(409, "Conflict", f"conflicts with {sorted({owned[f] for f in clashes})}")
-        for entry in _entries(live):
+        for entry in entries(live):
             if (entry["manager"], entry["operation"]) == (by, "Apply"):
-                others = {f for e in _entries(live) if e is not entry for f in _fields(e)}
-                for field in _fields(entry) - set(fields) - others:
+                others = {f for e in entries(live) if e is not entry for f in fields(e)}
+                for field in fields(entry) - set(asked) - others:
                     without_leaf(made, field)
-        for field, value in fields.items():
+        for field, value in asked.items():
             with_leaf(made, field, value)
-        return self._store(place, live, made, by=by, applied=frozenset(fields))
+        return self._store(place, live, made, by=by, applied=frozenset(asked))
 
     # --- as a client asks
 
@@ -238,9 +237,9 @@ class FakeApi:
             made = {k: v for k, v in made.items() if k != "status"} | (
                 {"status": live["status"]} if "status" in live else {}
             )
-        if place.part == "" and (denial := self._quarantined(whole, live, made, by)):
+        if place.part == "" and (denied := self._denied(live, made, by)):
             self.denied += 1
-            return _no(422, "Invalid", denial, causes=[{"message": denial}])
+            return _no(422, "Invalid", denied, causes=[{"message": denied}])
         if dry:
             return Answered(status=200, body=made)
         kept = self._keep(
@@ -249,6 +248,10 @@ class FakeApi:
         if not kept["metadata"].get("finalizers") and kept["metadata"].get("deletionTimestamp"):
             self._remove(whole, kept)
         return Answered(status=200, body=kept)
+
+    def _denied(self, live: Doc, made: Doc, by: str) -> str:
+        seen_before = self._now() - timedelta(seconds=self.policy_delay)
+        return denial(self.all(_QUARANTINES.plural), live, made, by, seen_before)
 
     def _keep(
         self,
@@ -266,9 +269,9 @@ class FakeApi:
         changed = {
             f for f in before.keys() | after.keys() if before.get(f) != after.get(f) or (f in before) != (f in after)
         }
-        owners = _owners_after(_entries(made), changed, after, by, operation, part, applied, _text(self._now()))
+        owners = owners_after(entries(made), changed, after, by, operation, part, applied, _text(self._now()))
         meta = made["metadata"]
-        same = live is not None and not changed and owners == _entries(live)
+        same = live is not None and not changed and owners == entries(live)
         if (
             same
             and meta.get("finalizers") == live["metadata"].get("finalizers")
@@ -305,74 +308,6 @@ class FakeApi:
         for watcher in self.watchers:
             watcher("ADDED" if live is None else "MODIFIED", place, made)
         return made
-
-    # --- admission, as charts/firebreak/templates/admission/quarantine.yaml has it
-
-    def _quarantined(self, place: Place, live: Doc, made: Doc, by: str) -> str:
-        if place.plural not in ("deployments", "configmaps"):
-            return ""
-        for quarantine in self.all(_QUARANTINES.plural):
-            meta = quarantine["metadata"]
-            age = (self._now() - datetime.fromisoformat(meta["creationTimestamp"])).total_seconds()
-            if meta["namespace"] != place.namespace or age < self.policy_delay:
-                continue
-            probed = (made["metadata"].get("annotations") or {}).get(PROBE) == meta["name"]
-            if by == FIELD_MANAGER and not probed:
-                continue
-            for denied in quarantine["spec"]["denied"]:
-                if denied["target"]["name"] != place.name or _plural(denied["target"]["kind"]) != place.plural:
-                    continue
-                if probed or (_holds(made, denied) and not _holds(live, denied)):
-                    return f"{denied['value'][:40]} is quarantined by AIIncident {meta['name']}"
-        return ""
-
-
-def _plural(kind: str) -> str:
-    return f"{kind.lower()}s"
-
-
-def _holds(object_: Doc, denied: Mapping[str, Any]) -> bool:
-    if denied.get("key"):
-        return bool((object_.get("data") or {}).get(denied["key"]) == denied["value"])
-    containers = object_["spec"]["template"]["spec"]["containers"]
-    return any(c["name"] == denied.get("container") and c["image"] == denied["value"] for c in containers)
-
-
-def _entries(object_: Doc) -> list[Doc]:
-    return list(object_["metadata"].get("managedFields") or ())
-
-
-def _fields(entry: Doc) -> set[Path]:
-    return set(places_of(entry["fieldsV1"]))
-
-
-def _owners_after(
-    entries: list[Doc],
-    changed: set[Path],
-    after: Mapping[Path, Any],
-    by: str,
-    operation: str,
-    part: str,
-    applied: frozenset[Path] | None,
-    time: str,
-) -> list[Doc]:
-    """Whoever changes a field owns it alone; whoever applies one that holds the value already owns it as well."""
-    taken: Iterable[Path] = applied if applied is not None else {f for f in changed if f in after}
-    found, mine = [], False
-    for entry in entries:
-        is_mine = (entry["manager"], entry["operation"], entry.get("subresource", "")) == (by, operation, part)
-        kept = _fields(entry) - changed
-        if is_mine:
-            mine = True
-            kept = set(applied) if applied is not None else kept | set(taken)
-        if kept:
-            # Of an entry's time the API server says when its manager last changed a value, or the set of fields.
-            moved = is_mine and (bool(changed & set(taken)) or kept != _fields(entry))
-            found.append({**entry, "fieldsV1": fields_v1(kept), "time": time if moved else entry["time"]})
-    if not mine and taken:
-        entry = {"manager": by, "operation": operation, "time": time, "fieldsV1": fields_v1(taken)}
-        found.append(entry | ({"subresource": part} if part else {}))
-    return found
 
 
 def _no(status: int, reason: str, message: str, causes: list[Doc] | None = None) -> Answered:

@@ -171,7 +171,7 @@ class Drills:
         effect = None
         if action is not None and action.phase in (ActionPhase.APPLIED, ActionPhase.UNDONE):
             ours = action.model_copy(update={"writes": tuple(w for w in action.writes if not w.left)})
-            effect = await self._observer.effect(declared, ours)
+            effect = await self._observer.effects.of_action(declared, ours)
         return DrillFacts(
             drill=drill, service=declared, situation=situation, incident=incident, other=other, effect=effect
         )

@@ -29,13 +29,8 @@ NEVER = np.inf
 Floats = NDArray[np.float64]
 
 # Judged per minute before and after; and in the hour after the change.
-PAIRS: dict[str, tuple[float, float, dict[str, float]]] = {
-    "5→5": (5.0, 5.0, {}),
-    "20→20": (20.0, 20.0, {}),
-    "5→20 for an hour→5": (5.0, 5.0, {"first_hour": 20.0}),
-    "5→20": (5.0, 20.0, {}),
-    "5→100": (5.0, 100.0, {}),
-}
+PAIRS = {"5→5": (5.0, 5.0), "20→20": (20.0, 20.0), "5→20": (5.0, 20.0), "5→100": (5.0, 100.0)}
+FOR_AN_HOUR = "5→20 for an hour→5"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,9 +58,9 @@ def jobs(size: Size, seed: int) -> dict[str, Job]:
     for late in (3, 5, 10):
         slow = e.Raise(to=100.0, in_force_after=late)
         add(f"demand/late {late}", e.delays, NOISE, 0.2, 5.0, size.runs, raised=slow)
-    for name, (known, new, options) in c.PAIRS.items():
-        add(f"change/{name} worse", c.just_changed, 0.08, known, new, size.runs, **options)
-        add(f"change/{name} healthy", c.just_changed, 0.02, known, new, 4 * size.runs, **options)
+    for name, (known, new) in c.PAIRS.items():
+        add(f"change/{name} worse", c.just_changed, 0.08, known, new, size.runs)
+        add(f"change/{name} healthy", c.just_changed, 0.02, known, new, 4 * size.runs)
     for n in (5.0, 20.0):
         add(f"both/{n:g} worse", c.both_serve, 0.02, 0.08, n, size.runs)
         add(f"both/{n:g} healthy", c.both_serve, 0.02, 0.02, n, 2 * size.runs)
@@ -68,10 +68,13 @@ def jobs(size: Size, seed: int) -> dict[str, Job]:
         for true in (0.02, 0.05, 0.08, 0.2):
             add(f"recovery/{n:g} at {true:.0%}", e.recoveries, true, n, size.runs)
     add("improvements", e.improvements, 10 * size.runs)
+    hour: dict[str, Any] = {"first_hour": 20.0}
+    add(f"change/{c.FOR_AN_HOUR} worse", c.just_changed, 0.08, 5.0, 5.0, size.runs, **hour)
+    add(f"change/{c.FOR_AN_HOUR} healthy", c.just_changed, 0.02, 5.0, 5.0, 4 * size.runs, **hour)
     add("change/better", c.just_changed, 0.01, 5.0, 5.0, 4 * size.runs)
     add("change/harsh healthy", c.just_changed, 0.02, 5.0, 5.0, 2 * size.runs, weather=HARSH, clustering=0.9)
     for to in (0.2, 0.1, 0.06):
-        add(f"change/to {to:.0%}", c.just_changed, to, 5.0, 5.0, size.runs // 2, first_hour=20.0)
+        add(f"change/to {to:.0%}", c.just_changed, to, 5.0, 5.0, size.runs // 2, **hour)
     for was, now in WITHIN:
         add(f"within/{was:.1%}→{now:.0%}", c.just_changed, now, 5.0, 5.0, size.runs // 2, known=was)
     return found
@@ -131,11 +134,11 @@ def bounds(results: Mapping[str, Any]) -> list[Bound]:
     at_most("on demand 2→20%, median min", median(results["demand/20%"]), 20)
     at_most("on demand 2→10%, median min", median(results["demand/10%"]), 100)
     at_most("judged on demand at a healthy 2%, times", _times(results, 0.02), 1.3)
-    for pair, bound in (("5→5", 60), ("5→20", 40), ("5→20 for an hour→5", 40)):
+    for pair, bound in (("5→5", 60), ("5→20", 40), (c.FOR_AN_HOUR, 40)):
         worse = results[f"change/{pair} worse"]
         at_most(f"just changed 2→8%, {pair}, called, median min", median(worse.called), bound)
         at_most(f"just changed 2→8%, {pair}, contained, median min", median(worse.breach), bound)
-    for pair in ("5→5", "20→20", "5→20 for an hour→5"):
+    for pair in ("5→5", "20→20", c.FOR_AN_HOUR):
         at_most(f"healthy changes called, {pair}", _said(results[f"change/{pair} healthy"].called), 0.01)
     at_most("recovered at 2%, n=5, median min", median(results["recovery/5 at 2%"].recovered), 90)
     at_most("recovered at 2%, n=100, median min", median(results["recovery/100 at 2%"].recovered), 40)
@@ -187,7 +190,7 @@ def _demand(results: Mapping[str, Any], size: Size) -> str:
         (month,) = results[f"cost/{healthy:.0%}"]
         said = rate(float(month.alarms.sum()), len(month.alarms))
         times = _times(results, healthy)
-        lines.append(f"| {healthy:.0%} | ×{times:.2f} | {round(7200 * times, -2):,.0f} | {said} |")
+        lines.append(f"| {healthy:.0%} | ×{times:.2f} | {round(7200 * times, -3):,.0f} | {said} |")
     return "\n".join(lines)
 
 
@@ -197,7 +200,7 @@ def _change(results: Mapping[str, Any]) -> str:
         "| harmless changes called | contained |",
         "|---|---|---|---|---|",
     ]
-    rows = {f"before/after, {pair}": f"change/{pair}" for pair in c.PAIRS}
+    rows = {f"before/after, {pair}": f"change/{pair}" for pair in (*c.PAIRS, c.FOR_AN_HOUR)}
     rows |= {f"side by side, {n} each": f"both/{n}" for n in ("5", "20")}
     for name, key in rows.items():
         worse, healthy = results[f"{key} worse"], results[f"{key} healthy"]
@@ -205,9 +208,9 @@ def _change(results: Mapping[str, Any]) -> str:
         lines.append(f"| {name} | {' | '.join(cells)} |")
     harsh = results["change/harsh healthy"]
     lines.append(f"| before/after, 5→5 under harsh, G measured | | | {_share(harsh.called)} | {_share(harsh.breach)} |")
-    lines += ["", "| from 2% to, judged 5→20 for an hour→5 | called: median / p95 | contained: median / p95 |"]
+    lines += ["", f"| from 2% to, judged {c.FOR_AN_HOUR} | called: median / p95 | contained: median / p95 |"]
     lines.append("|---|---|---|")
-    for to, key in (("20%", "to 20%"), ("10%", "to 10%"), ("8%", "5→20 for an hour→5 worse"), ("6%", "to 6%")):
+    for to, key in (("20%", "to 20%"), ("10%", "to 10%"), ("8%", f"{c.FOR_AN_HOUR} worse"), ("6%", "to 6%")):
         found = results[f"change/{key}"]
         lines.append(f"| {to} | {minutes(found.called)} | {minutes(found.breach)} |")
     lines += ["", "| worse and within the objective, n = 5 | called within 12 h | contained |", "|---|---|---|"]

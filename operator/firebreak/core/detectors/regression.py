@@ -61,7 +61,7 @@ class Regression:
         """It lasts, and the new rate lies above what is allowed, by its lower bound; and not shown to be over since.
 
         The rate by itself will not do: it is looked at when it was just called, so it is too high by chance. Of
-        revisions at 4% that were 1% before it would take two in five for one beyond 5%, the bound one in twenty.
+        revisions at 4% that were 1% before it would take two in five for one beyond 5%, the bound one in ten.
         """
         return self.lasts and self.at_least > allowed and self.lately_at_most > allowed
 

@@ -88,6 +88,8 @@ class Replica:
         self.clock = OwnClock()
         self.connection = Connection(api, boundaries, chance, self.kill, name)
         self.failures = failures
+        self.is_deaf = False
+        """Whether its watch is silent: nothing is heard, and nothing says so."""
         self._api = api
         self._chance = chance
         self._task: asyncio.Task[None] | None = None
@@ -234,7 +236,7 @@ class Replica:
         asyncio.get_running_loop().call_later(self._chance.uniform(0.01, 0.4), self._see, event, object_)
 
     def _see(self, event: str, object_: Doc) -> None:
-        if not self.connection.reaches:
+        if self.is_deaf or not self.connection.reaches:
             return
         if event == "DELETED":
             self._catalog.forget(key_of(object_), object_["metadata"]["resourceVersion"])

@@ -105,10 +105,11 @@ class Loop:
 
     async def _turn(self, key: ServiceKey) -> None:
         await self._tidy(key)
+        anew = False
         for _ in range(_MOVES):
             await self._drills.turn(key)
             now = self._clock.now()
-            seen = await self._observer.look(key, now)
+            seen = await self._observer.look(key, now, anew=anew)
             match seen:
                 case None:
                     await self._raiser.abandon(key)
@@ -121,6 +122,10 @@ class Loop:
                     decision = without_service(seen.incident, now)
                 case Seen():
                     decision = decide(seen.situation, self._now(seen))
+                    if not anew and any(isinstance(c, OpenIncident) for c in decision.commands):
+                        # Its record says which revision failed, and a watch that is behind or silent does not know.
+                        anew = True
+                        continue
             moved = await self._carry_out(key, seen, decision)
             if not moved:
                 if isinstance(seen, Seen):

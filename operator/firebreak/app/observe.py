@@ -131,8 +131,11 @@ class Observer:
         self._readiness = Readiness(catalog=catalog, cluster=cluster, client=client, settings=settings)
         self._proofs = Proofs(sampler)
 
-    async def look(self, key: ServiceKey, now: datetime) -> Seen | Orphan | Unreadable | None:
-        """Everything known now; None when there is nothing to decide. Raises ClusterError."""
+    async def look(self, key: ServiceKey, now: datetime, *, anew: bool = False) -> Seen | Orphan | Unreadable | None:
+        """Everything known now; None when there is nothing to decide. Raises ClusterError.
+
+        `anew`: the targets as they are, and not as the watch has told of them; with an open incident it is always so.
+        """
         service = self._catalog.service(key)
         incidents = self._catalog.incidents(key)
         incident = next((i for i in incidents if i.status.phase is not Phase.RESOLVED), None)
@@ -142,7 +145,7 @@ class Observer:
             return Unreadable(message=service.message)
         # With the service as it was read here: a claim that another gives up meanwhile was in conflict with this one.
         holds = holds_of(service, key, self._catalog, self._settings)
-        if incident is not None:
+        if incident is not None or anew:
             await self._read_targets(service)
         else:
             await self._read_missing_targets(service)

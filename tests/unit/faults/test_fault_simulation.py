@@ -1,15 +1,17 @@
 """Killed between two writes, the operator goes on as if nothing had happened: a small part of `make bench-faults`."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from bench.faults.api import FakeApi
-from bench.faults.check import Ending, Witness, half_done
+from bench.faults.check import Ending, Witness, differences, half_done
 from bench.faults.connection import Mishap
 from bench.faults.interleavings import wrong_with
 from bench.faults.manifests import IMAGE_FIELD, LADDERS, ROUTE, WORKLOAD, set_up
 from bench.faults.points import Point, lived, undisturbed, wrong_at
-from bench.faults.story import Plan, play
+from bench.faults.courses import DEPLOYED_AT
+from bench.faults.story import Plan, Stage, play
 from bench.faults.virtual import T0
 
 from firebreak.adapters.kube.client import FIELD_MANAGER
@@ -173,3 +175,17 @@ def test_a_stale_write_is_refused() -> None:
     path = f"/apis/{ROUTE.api_version}/namespaces/docs/httproutes/{ROUTE.name}"
 
     assert api.handle("PUT", path, {}, live, "application/json").status == 409
+
+
+async def _deaf_at_the_deployment(stage: Stage) -> None:
+    """The watch goes silent just before the bad revision is deployed."""
+    await asyncio.sleep(DEPLOYED_AT - 1.0)
+    for replica in stage.replicas:
+        replica.is_deaf = True
+
+
+@pytest.mark.parametrize("story", ["RollBack", "SwitchTraffic", "DisableFeature"])
+def test_an_incident_is_opened_for_the_revision_that_failed_though_its_deployment_was_not_heard_of(story: str) -> None:
+    """What stands in the targets is read before the record says which revision failed."""
+    ending = play(Plan(story=story, also=(_deaf_at_the_deployment,)))
+    assert differences(ending, undisturbed(story, 1, 0)) == []

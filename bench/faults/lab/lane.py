@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from bench.faults.api import Doc
 from bench.faults.check import Ending
-from bench.faults.lab.mishaps import LEASE_SECONDS, Mishap, Neighbour
+from bench.faults.lab.mishaps import BEFORE_THE_DEPLOYMENT, LEASE_SECONDS, Mishap, Neighbour
 from bench.faults.lab.neighbours import beside
 from bench.faults.lab.process import OperatorProcess
 from bench.faults.lab.proxy import Proxy
@@ -144,6 +144,8 @@ class Lane:
         began = time.monotonic()
         self._traffic.begin(boundary, mishap)
         is_over, why = True, ""
+        if boundary == BEFORE_THE_DEPLOYMENT:
+            self._world.loop.call_soon_threadsafe(self._traffic.strike)
         with beside(neighbour, self._place, self._good) as git:
             try:
                 self._deploy(bad, git)

@@ -39,6 +39,9 @@ class Mishap(StrEnum):
     """etcd is killed and started again."""
 
 
+BEFORE_THE_DEPLOYMENT = "before-the-deployment"
+"""Where a boundary is named: it happens at once, so the bad revision is not heard of by a watch."""
+WATCHES = (Mishap.WATCHES_SILENT, Mishap.WATCHES_TOO_OLD)
 KILLS = (Mishap.KILLED_BEFORE, Mishap.KILLED_AFTER)
 ANSWERS = {
     Mishap.CONFLICT: (409, "Conflict"),

@@ -8,7 +8,16 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from bench.faults.lab.mishaps import API_AWAY, EXCLUSIVE, KILLS, PROMETHEUS_AWAY, Mishap, Neighbour
+from bench.faults.lab.mishaps import (
+    API_AWAY,
+    BEFORE_THE_DEPLOYMENT,
+    EXCLUSIVE,
+    KILLS,
+    PROMETHEUS_AWAY,
+    WATCHES,
+    Mishap,
+    Neighbour,
+)
 from bench.faults.lab.stories import STORIES, Story
 
 ALL_ALONG = "all-along"
@@ -69,5 +78,7 @@ def _around_the_effect(story: Story) -> Iterator[Point]:
             yield Point(story.kind, 2, boundary, what)
     for mishap in (*_ALONE, *sorted(EXCLUSIVE)):
         yield Point(story.kind, 1, story.effect, mishap)
+    for mishap in WATCHES:
+        yield Point(story.kind, 1, BEFORE_THE_DEPLOYMENT, mishap)
     for neighbour in Neighbour:
         yield Point(story.kind, 1, ALL_ALONG, neighbour)

@@ -88,6 +88,12 @@ class Traffic:
         self._gone_once: set[str] | None = None
         self.witness.begin()
 
+    def strike(self) -> None:
+        """Let it happen now, and not at a boundary."""
+        if self._mishap is not None:
+            self.is_reached = True
+            self._fault(self._mishap, self.doors[0])
+
     def metrics(self, _: Asked) -> Fault:
         """What becomes of a query of Prometheus."""
         return _LOST if time.monotonic() < self.prometheus_away_until else PASS

@@ -53,6 +53,8 @@ class Witness:
         """What Firebreak set, in order: place and value."""
         self.wrong: list[str] = []
         self._held: dict[tuple[str, str], Doc] = {}
+        self._before: dict[tuple[str, str], Doc] = {}
+        """What stood there before that."""
         self._records: dict[str, Doc] = {}
 
     def begin(self) -> None:
@@ -69,8 +71,12 @@ class Witness:
         if is_record:
             self._records[name] = object_
             return
-        before = self._held.get((plural, name))
+        held = self._held.get((plural, name))
+        if held is not None and _version(held) != _version(object_):
+            self._before[plural, name] = held
         self._held[plural, name] = object_
+        # A write whose answer is late may have been read before it is heard of.
+        before = self._before.get((plural, name))
         if asked.method == "GET" or before is None:
             return
         for short, spot in SPOTS.items():
@@ -92,3 +98,7 @@ class Witness:
                     if held in known and set_to == write["desired"].get("value"):
                         return True
         return False
+
+
+def _version(object_: Doc) -> str:
+    return str(object_["metadata"]["resourceVersion"])

@@ -95,15 +95,20 @@ def test_what_was_replaced_without_a_word_is_seen() -> None:
     def sees(method: str, at: str, object_: dict[str, Any]) -> None:
         traffic.seen(_asked(method, at), 200, json.dumps(object_).encode())
 
-    def workload(image: str) -> dict[str, Any]:
-        return {"spec": {"template": {"spec": {"containers": [{"name": "server", "image": image}]}}}}
+    def workload(image: str, version: int) -> dict[str, Any]:
+        metadata = {"resourceVersion": str(version)}
+        return {
+            "metadata": metadata,
+            "spec": {"template": {"spec": {"containers": [{"name": "server", "image": image}]}}},
+        }
 
     write = {"path": path, "target": {"name": "shop"}, "last": {"value": "bad"}, "desired": {"value": "good"}}
     sees("PATCH", RECORD, {"status": {"actions": [{"writes": [write]}]}})
-    sees("GET", PATCH, workload("bad"))
-    sees("PATCH", PATCH, workload("good"))
+    sees("GET", PATCH, workload("bad", 1))
+    sees("GET", PATCH, workload("good", 2))  # read before the answer to the write is heard of
+    sees("PATCH", PATCH, workload("good", 2))
     assert (traffic.witness.written, traffic.witness.wrong) == ([("image", "good")], [])
-    sees("PATCH", PATCH, workload("other"))
+    sees("PATCH", PATCH, workload("other", 3))
     assert traffic.witness.written[1:] == [("image", "other")]
     assert traffic.witness.wrong == ["image: 'good' was replaced by 'other', and no record says so"]
 

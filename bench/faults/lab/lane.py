@@ -228,6 +228,8 @@ class Lane:
             incidents=tuple(self._renumbered(i) for i in incidents),
             quarantines=tuple(q["metadata"]["name"] for q in place.list("quarantine")),
             snapshots=(),
+            drills=(),
+            raises=(),
             written=tuple((s, "now" if s == "restarted" else name(v)) for s, v in witness.written),
             boundaries=tuple(self._traffic.passed),
             failures=tuple(f for p, n in zip(self._processes, failed, strict=True) for f in p.failures()[n:]),

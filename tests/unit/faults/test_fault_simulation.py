@@ -7,10 +7,10 @@ import pytest
 from bench.faults.api import FakeApi
 from bench.faults.check import Ending, Witness, differences, half_done
 from bench.faults.connection import Mishap
+from bench.faults.courses import DEPLOYED_AT
 from bench.faults.interleavings import wrong_with
 from bench.faults.manifests import IMAGE_FIELD, LADDERS, ROUTE, WORKLOAD, set_up
 from bench.faults.points import Point, lived, undisturbed, wrong_at
-from bench.faults.courses import DEPLOYED_AT
 from bench.faults.story import Plan, Stage, play
 from bench.faults.virtual import T0
 

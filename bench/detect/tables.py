@@ -217,7 +217,7 @@ def _change(results: Mapping[str, Any]) -> str:
     for to, key in (("20%", "to 20%"), ("10%", "to 10%"), ("8%", f"{c.FOR_AN_HOUR} worse"), ("6%", "to 6%")):
         found = results[f"change/{key}"]
         lines.append(f"| {to} | {minutes(found.called)} | {minutes(found.breach)} |")
-    lines += ["", "| worse and within the objective, n = 5 | called within 12 h | contained |", "|---|---|---|"]
+    lines += ["", "| the objective is met all the same, n = 5 | called within 12 h | contained |", "|---|---|---|"]
     better = results["change/better"]
     lines.append(f"| an improvement, 2%→1% | {_share(better.called)} | {_share(better.breach)} |")
     for was, now in WITHIN:

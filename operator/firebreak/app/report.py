@@ -176,6 +176,8 @@ class Reporter:
         self._telemetry.clustered(key, seen.clusterings)
         self._telemetry.budgeted(key, seen.budgets)
         self._telemetry.sampled(key, sampling.state is SamplingState.RAISED)
+        speaks = drill_proof.that_speaks(seen.service, last, s.policy)
+        self._telemetry.readiness.told(key, wanted, s.spec.containment.mode, speaks)
         if not worth_writing(seen.service.status, wanted, self._written_at.get(key), now):
             return
         where = ObjectKey(API_VERSION, AIService.__name__, key.namespace, key.name)

@@ -28,6 +28,7 @@ from firebreak.api.v1alpha1.aiservice import ClusteringBasis, ClusteringStatus
 from firebreak.api.v1alpha1.control import Breaker, BreakerState
 from firebreak.api.v1alpha1.incident import Action, ActionPhase
 from firebreak.api.v1alpha1.quantities import parse_duration
+from firebreak.app.readiness_metrics import ReadinessMetrics
 from firebreak.core.commands import (
     AskPeople,
     Command,
@@ -240,6 +241,7 @@ class Telemetry:
         self._gauge("firebreak_build_info", "1; the version is a label.", ("version",)).labels(
             version=version("firebreak")
         ).set(1)
+        self.readiness = ReadinessMetrics(self._gauge)
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
 
@@ -374,6 +376,7 @@ class Telemetry:
     def forgotten(self, service: ServiceKey) -> None:
         """A service that is gone."""
         self._raised.remove_by_labels({"namespace": service.namespace, "service": service.name})
+        self.readiness.forgotten(service)
         for name in self._objectives.pop(service, set()):
             self._drop(service, name)
 

@@ -52,6 +52,11 @@ def in_words(service: AIService, last: LastDrill | None, policy: ContainmentPoli
     return f"last proven {said}" if last.outcome == DrillOutcome.PASSED else ""
 
 
+def that_speaks(service: AIService, last: LastDrill | None, policy: ContainmentPolicySpec | None) -> LastDrill | None:
+    """The last drill, if policy and service are as they were then."""
+    return last if last is not None and _is_of(service, last, policy) else None
+
+
 def problems_of(
     service: AIService,
     last: LastDrill | None,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tests.integration.installed.installed import CHART, Helm, Kubectl, Manifest
 
 pytestmark = pytest.mark.lab
@@ -43,6 +44,14 @@ def test_every_object_is_accepted_by_an_api_server(
     for each in helm.template(*arguments, namespace=kubectl.namespace):
         if each["metadata"].get("namespace") in (None, kubectl.namespace) and each["kind"] != "ReferenceGrant":
             kubectl.must(kubectl.apply(each, dry_run=True))
+
+
+def test_alerts_are_rules_of_the_operator_where_they_are_asked_for(helm: Helm) -> None:
+    """The file that Prometheus can read by itself, whole and unchanged; none by default, since the CRD may be missing."""
+    assert not of(helm.template(), "PrometheusRule")
+    (rule,) = of(helm.template("--set", "alerts.enabled=true", "--set", "alerts.labels.release=kps"), "PrometheusRule")
+    assert rule["spec"] == yaml.safe_load((CHART / "alerts.yaml").read_text())
+    assert rule["metadata"]["labels"]["release"] == "kps"
 
 
 def test_pods_meet_the_restricted_standard(kubectl: Kubectl, helm: Helm) -> None:

@@ -19,6 +19,7 @@ CONFIG = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}
 scrape_configs:
 - job_name: service
+  honor_labels: true
   static_configs: [{{targets: ["127.0.0.1:{port}"], labels: {{namespace: docs}}}}]
 - job_name: custom-buckets
   metrics_path: /classic

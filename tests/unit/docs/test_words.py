@@ -163,6 +163,7 @@ def test_a_word_in_the_apis_spelling_is_of_the_api(page: Path) -> None:
     known = {*_words(conditions, aiservice, control, drill, incident, model, policy, references, commands, verdict)}
     known |= {kind.__name__ for kind in KINDS} | {tier.label for tier in verdict.Tier} | ELSEWHERES
     known |= {"Healthy", "Unknown", "Watch", "Suspected", "Incident", "Contained", "NeedsHuman", "Suspended"}
+    known |= set(re.findall(r"alert: (\w+)", (ROOT / "charts" / "firebreak" / "alerts.yaml").read_text()))
     prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
     named = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][a-z]+)*)`", prose))
 

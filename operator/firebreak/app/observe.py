@@ -173,6 +173,7 @@ class Observer:
             coverage=covered(self._sampler, measured),
             unmeasured=unmeasured(clusterings),
             exposed=self._proofs.exposed(service, key, asked),
+            untried=self._proofs.untried(service, key, incident, revision),
             objects={t: self._catalog.target(target_key(key.namespace, t)) for _, t in service.spec.targets()},
             effects=await self.effects.of_incident(service, incident, fallbacks) if incident else {},
             drifts=await self.effects.drifts(service, incident) if incident else {},

@@ -12,6 +12,7 @@ from firebreak.api.v1alpha1.aiservice import DetectorKind, Objective
 from firebreak.app.sampler import Sampler
 from firebreak.core.objectives import ObjectiveKey, ServiceKey
 from firebreak.core.proof import Question
+from firebreak.core.revision import RevisionFacts
 from firebreak.core.situation import Situation
 from firebreak.core.soak import soak_began
 from firebreak.core.verdict import Finding, Health, RecoveryVerdict, Verdict
@@ -54,6 +55,16 @@ class Proofs:
             return None
         answered = self._sampler.answers(key, asked.since)
         return None if answered is None else sum(step.answers for step in answered) > 0
+
+    def untried(
+        self, service: AIService, key: ServiceKey, incident: AIIncident | None, revision: RevisionFacts
+    ) -> bool:
+        """Whether the revision that serves came after the onset, and has not been seen to answer anybody since."""
+        onset = incident.status.onset if incident else None
+        if service.spec.answers is None or onset is None or revision.since is None or revision.since <= onset:
+            return False
+        answered = self._sampler.answers(key, revision.since)
+        return answered is not None and sum(step.answers for step in answered) == 0
 
     def health(self, service: AIService, s: Situation, now: datetime) -> Mapping[str, Health]:
         """Only asked for while the revision that serves has still to prove itself."""

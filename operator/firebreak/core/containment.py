@@ -9,11 +9,11 @@ from datetime import datetime
 
 from firebreak.api.v1alpha1.aiservice import Mode
 from firebreak.api.v1alpha1.incident import Action, ActionPhase, AIIncident, AIIncidentStatus, Outcome
-from firebreak.api.v1alpha1.policy import Step
+from firebreak.api.v1alpha1.policy import ActionKind, Step
 from firebreak.core import approval, ladder
 from firebreak.core.commands import Concern, Move, Reason, Retarget, SkipStep, TakeStep
 from firebreak.core.drift import drifted_since
-from firebreak.core.evidence import TIER_OF, declared_of, strongest
+from firebreak.core.evidence import TIER_OF, declared_of, is_gauge, strongest
 from firebreak.core.field_writes import undone
 from firebreak.core.freeze import hold_of_freeze
 from firebreak.core.guardrails import Until, hold_of, is_counted_p1, taken_together, unweighed
@@ -57,6 +57,8 @@ def advance(s: Situation, incident: AIIncident, now: datetime) -> Move:
         held = step_id(status, number, step)
         concern = Concern(reason=hold.reason, subject=held, because=words, holds=True, pages=hold is not s.breaker)
         return Move(concern=concern, wake_at=hold.ends_at if isinstance(hold, Until) else None)
+    if step.action is ActionKind.ROLL_BACK and not asked and _is_untried(s, status):
+        return _not_yet(s, incident, step_id(status, number, step))
     planned = ladder.plan(s, status, step)
     if isinstance(planned, ladder.CannotHelp):
         skipped = _action(s, status, number, step, ActionPhase.SKIPPED, planned, planned.reason, now)
@@ -99,6 +101,20 @@ def _given_back(unseen: Action, to: str) -> Move:
         undo=True,
     )
     return Move(commands=(undo,))
+
+
+def _is_untried(s: Situation, status: AIIncidentStatus) -> bool:
+    """Of what serves now nobody knows anything yet; a gauge speaks of a pipeline, which no answer is needed for."""
+    return s.untried and not any(is_gauge(s.spec, name) for name in declared_of(s, status))
+
+
+def _not_yet(s: Situation, incident: AIIncident, held: str) -> Move:
+    """What is breached is what served before: that is no reason to take out what has come since."""
+    name = s.revision.current.name if s.revision.current else "the revision"
+    words = f"RollBack is held: {name} came after what was seen, and has not answered anybody yet"
+    words += approval.also_waits(incident)
+    concern = Concern(reason=Reason.EVIDENCE_THIN, subject=held, because=words, holds=True, pages=False)
+    return Move(concern=concern)
 
 
 def _why(s: Situation, status: AIIncidentStatus, step: Step) -> Reason:

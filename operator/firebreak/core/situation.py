@@ -66,6 +66,8 @@ class Situation:
     """The objectives whose clustering is assumed, each with how much healthy history there is, in words."""
     exposed: bool | None = None
     """Whether the primary has given answers since core/proof.py's `since`; None when the service declares no answers."""
+    untried: bool = False
+    """Whether the revision that serves came after the onset, and has not been seen to answer anybody since."""
     objects: Mapping[TargetRef, KubeObject | None] = field(default_factory=dict)
     effects: Mapping[str, Effect] = field(default_factory=dict)
     """By action: whether what was written is in force."""

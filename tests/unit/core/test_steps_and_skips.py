@@ -26,6 +26,7 @@ from tests.builders import (
     inconclusive,
     opened,
     revisions,
+    said,
     settled,
     status_of,
     suspected,
@@ -52,6 +53,19 @@ def test_review_is_raised_on_suspicion_and_nothing_else_is() -> None:
     """It is cheap and reversible; the others change what users get and wait for surer evidence."""
     s = settled(opened(suspected()), T0)
     assert [a.kind for a in status_of(s).actions] == ["RaiseHumanReview"]
+
+
+def test_a_revision_that_has_answered_nobody_yet_is_not_rolled_back() -> None:
+    """It came after what was seen, perhaps as the fix: what is breached is what served before. A person may say so."""
+    s = replace(opened(policy=a_policy(ROLL_BACK)), untried=True)
+    decision = decide(s, at(minutes=1))
+    assert not any(isinstance(c, TakeStep | SkipStep) for c in decision.commands)
+    assert "has not answered anybody yet" in str(status_of(settled(s, at(minutes=1))).held)
+
+    answered = settled(replace(s, untried=False), at(minutes=2))
+    by_word = settled(said(s, contain=True), at(minutes=2))
+
+    assert [action_of(x, "RollBack").phase for x in (answered, by_word)] == ["Intended", "Intended"]
 
 
 @pytest.mark.parametrize("verdict", [inconclusive(), error()], ids=["inconclusive", "error"])

@@ -127,6 +127,11 @@ def test_what_is_left_as_others_set_it_is_named_although_nothing_was_taken_back(
     assert wrong_with(21_584) == []
 
 
+def test_a_fix_that_came_unseen_and_has_answered_nobody_is_not_rolled_back() -> None:
+    """It was deployed while the API server was out of reach, and a person had taken all traffic away before."""
+    assert wrong_with(22_121) == []
+
+
 def _reasons(ending: Ending) -> list[str]:
     return [entry["reason"] for entry in ending.incidents[0]["status"]["timeline"]]
 

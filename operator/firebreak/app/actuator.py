@@ -26,6 +26,7 @@ from firebreak.app.catalog import target_key
 from firebreak.app.clock import Clock
 from firebreak.core.commands import Reason, SeeValidated
 from firebreak.core.deadlines import is_out_of_date
+from firebreak.core.field_paths import held_at
 from firebreak.core.field_writes import ours, value_of
 from firebreak.core.ports import (
     Changed,
@@ -97,7 +98,10 @@ class Actuator:
         status = incident.status
         for action in status.actions:
             if is_out_of_date(status, action, self._now(context)):
-                continue  # what it was decided on may be so no longer: `decide` renews it or gives it up
+                # What it was decided on may be so no longer: `decide` renews it or gives it up. But an answer may have
+                # been lost, and what stands there by our own hand is no reason to give it up.
+                status = await self._looked_at(incident, status, action, context)
+                continue
             if action.phase is ActionPhase.UNDOING or is_taken_back(action):
                 status = await self._undo(incident, status, action, context)
             elif action.phase in (ActionPhase.INTENDED, ActionPhase.APPLIED, ActionPhase.IN_FORCE) and is_owed(action):
@@ -105,6 +109,24 @@ class Actuator:
             elif action.phase is ActionPhase.INTENDED:
                 status = self._applied(status, action, context)
         return status
+
+    async def _looked_at(
+        self, incident: AIIncident, status: AIIncidentStatus, action: Action, context: Context
+    ) -> AIIncidentStatus:
+        """Note which of its writes stand already; nothing is written."""
+        writes = list(action.writes)
+        for i, write in enumerate(writes):
+            try:
+                live = await self._cluster.read(target_key(incident.metadata.namespace, write.target))
+            except ClusterDenied:
+                continue
+            desired = value_of(write.desired, context.history)
+            if desired is not None and held_at(live, write.path) == desired:
+                writes[i] = landed(write)
+        if tuple(writes) == action.writes:
+            return status
+        log.info("writes_found", action=action.id)
+        return with_action(status, action.model_copy(update={"writes": tuple(writes)}))
 
     def _now(self, context: Context) -> datetime:
         now = self._clock.now()

@@ -12,12 +12,13 @@ from firebreak.api.v1alpha1.aiservice import Mode
 from firebreak.app.sampler import Sampler
 from firebreak.core.comparison import Comparison
 from firebreak.core.coverage import Coverage
+from firebreak.core.field_paths import held_at
 from firebreak.core.just_changed import change_of
 from firebreak.core.objectives import ObjectiveKey, ServiceKey
 from firebreak.core.ports import KubeObject
 from firebreak.core.problems import Problem
 from firebreak.core.revision import RevisionFacts
-from firebreak.core.sampling_evidence import held_at, times_judged
+from firebreak.core.sampling_evidence import times_judged
 from firebreak.core.verdict import Finding, Verdict, VerdictReason
 
 _NOT_KNOWN = (VerdictReason.NOT_SAMPLED_YET, VerdictReason.STALE, VerdictReason.SEVERAL_WRITERS)

@@ -47,7 +47,7 @@ from firebreak.core.freeze import problems_of_freeze
 from firebreak.core.memory import remembered
 from firebreak.core.objectives import ObjectiveKey, ServiceKey
 from firebreak.core.observations import Effect
-from firebreak.core.ports import Cluster
+from firebreak.core.ports import Cluster, ClusterError
 from firebreak.core.problems import Problem
 from firebreak.core.proof import question
 from firebreak.core.quarantine import NEVER_DEPLOYED, Guard
@@ -146,7 +146,7 @@ class Observer:
         # With the service as it was read here: a claim that another gives up meanwhile was in conflict with this one.
         holds = holds_of(service, key, self._catalog, self._settings)
         if incident is not None or anew:
-            await self._read_targets(service)
+            await self._read_targets(service, is_record_needed=incident is None)
         else:
             await self._read_missing_targets(service)
         quarantined = frozenset(q.spec.revision for q in self._catalog.quarantines(key)) - {NEVER_DEPLOYED}
@@ -173,7 +173,7 @@ class Observer:
             coverage=covered(self._sampler, measured),
             unmeasured=unmeasured(clusterings),
             exposed=self._proofs.exposed(service, key, asked),
-            untried=self._proofs.untried(service, key, incident, revision),
+            untried=self._proofs.untried(service, key, incident, revision, now),
             objects={t: self._catalog.target(target_key(key.namespace, t)) for _, t in service.spec.targets()},
             effects=await self.effects.of_incident(service, incident, fallbacks) if incident else {},
             drifts=await self.effects.drifts(service, incident) if incident else {},
@@ -249,8 +249,11 @@ class Observer:
             for spec in specs
         }
 
-    async def _read_targets(self, service: AIService) -> None:
-        """What is written next rests on what the targets hold, so a cache will not do."""
+    async def _read_targets(self, service: AIService, *, is_record_needed: bool = False) -> None:
+        """What is written next rests on what the targets hold, so a cache will not do.
+
+        An incident is recorded all the same where one of them cannot be read: people must get to know of it.
+        """
         for target in dict.fromkeys(t for _, t in service.spec.targets()):
             key = target_key(service.metadata.namespace, target)
             try:
@@ -258,6 +261,10 @@ class Observer:
             except ClusterDenied as error:
                 # One target that may not be read keeps nobody from acting on the others; a write to it is refused.
                 log.warning("target_denied", kind=target.kind, name=target.name, error=str(error))
+            except ClusterError as error:
+                if not is_record_needed:
+                    raise
+                log.warning("target_unread", kind=target.kind, name=target.name, error=str(error))
 
     async def _read_missing_targets(self, service: AIService) -> None:
         """The watch brings what changes; what stood there before the service named it has to be asked for once."""

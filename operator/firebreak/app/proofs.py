@@ -5,17 +5,21 @@ series of one revision alone.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from firebreak.api.v1alpha1 import AIIncident, AIService
 from firebreak.api.v1alpha1.aiservice import DetectorKind, Objective
 from firebreak.app.sampler import Sampler
+from firebreak.core.attribution import SLACK
 from firebreak.core.objectives import ObjectiveKey, ServiceKey
 from firebreak.core.proof import Question
 from firebreak.core.revision import RevisionFacts
 from firebreak.core.situation import Situation
 from firebreak.core.soak import soak_began
 from firebreak.core.verdict import Finding, Health, RecoveryVerdict, Verdict
+
+_UNSEEN_AT_FIRST = timedelta(minutes=3)
+"""So long no step may lie wholly after a revision that has just come."""
 
 
 class Proofs:
@@ -57,14 +61,19 @@ class Proofs:
         return None if answered is None else sum(step.answers for step in answered) > 0
 
     def untried(
-        self, service: AIService, key: ServiceKey, incident: AIIncident | None, revision: RevisionFacts
+        self, service: AIService, key: ServiceKey, incident: AIIncident | None, revision: RevisionFacts, now: datetime
     ) -> bool:
-        """Whether the revision that serves came after the onset, and has not been seen to answer anybody since."""
+        """Whether the revision that serves came after the onset, and has not been seen to answer anybody since.
+
+        That nothing can be seen is no proof of it: only one that has just come is given the time to answer.
+        """
         onset = incident.status.onset if incident else None
-        if service.spec.answers is None or onset is None or revision.since is None or revision.since <= onset:
+        if service.spec.answers is None or onset is None or revision.since is None or revision.since <= onset + SLACK:
             return False
         answered = self._sampler.answers(key, revision.since)
-        return answered is not None and sum(step.answers for step in answered) == 0
+        if not answered:
+            return answered is not None and now - revision.since < _UNSEEN_AT_FIRST
+        return sum(step.answers for step in answered) == 0
 
     def health(self, service: AIService, s: Situation, now: datetime) -> Mapping[str, Health]:
         """Only asked for while the revision that serves has still to prove itself."""

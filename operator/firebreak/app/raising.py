@@ -26,9 +26,9 @@ from firebreak.app.raise_records import RaiseRecords, RecordRefused
 from firebreak.app.report import Reporter
 from firebreak.app.sampler import Sampler
 from firebreak.app.sampling_facts import sampling_facts, step_of
+from firebreak.core.field_paths import held_at
 from firebreak.core.objectives import ServiceKey
 from firebreak.core.ports import Cluster, ClusterError, Held, Missing, Unmatched
-from firebreak.core.sampling_evidence import held_at
 from firebreak.core.sampling_raise import Decided, Sampling, Unrecorded, decide_sampling
 from firebreak.core.sampling_record import after_write, is_raised
 

@@ -4,7 +4,6 @@ Asked by `decide`. One step at a time: the next is looked at only when the one b
 kind that is not expected to cure anything.
 """
 
-from dataclasses import replace
 from datetime import datetime
 
 from firebreak.api.v1alpha1.aiservice import Mode
@@ -15,8 +14,8 @@ from firebreak.core.commands import Concern, Move, Reason, Retarget, SkipStep, T
 from firebreak.core.drift import drifted_since
 from firebreak.core.evidence import TIER_OF, declared_of, is_gauge, strongest
 from firebreak.core.field_writes import undone
-from firebreak.core.freeze import hold_of_freeze
-from firebreak.core.guardrails import Until, hold_of, is_counted_p1, taken_together, unweighed
+from firebreak.core.guardrails import Until, hold_of, unweighed
+from firebreak.core.holding import hold_now
 from firebreak.core.proof import OVER
 from firebreak.core.requests import contain_is_asked, release_is_asked
 from firebreak.core.situation import Hold, Situation
@@ -57,13 +56,13 @@ def advance(s: Situation, incident: AIIncident, now: datetime) -> Move:
         held = step_id(status, number, step)
         concern = Concern(reason=hold.reason, subject=held, because=words, holds=True, pages=hold is not s.breaker)
         return Move(concern=concern, wake_at=hold.ends_at if isinstance(hold, Until) else None)
-    if step.action is ActionKind.ROLL_BACK and not asked and _is_untried(s, status):
-        return _not_yet(s, incident, step_id(status, number, step))
     planned = ladder.plan(s, status, step)
     if isinstance(planned, ladder.CannotHelp):
         skipped = _action(s, status, number, step, ActionPhase.SKIPPED, planned, planned.reason, now)
         words = f"{step.action} is skipped: {planned.because}"[:1024]
         return Move(commands=(SkipStep(action=skipped, reason=planned.reason, because=words),))
+    if step.action is ActionKind.ROLL_BACK and not asked and _is_untried(s, status):
+        return _not_yet(s, incident, step_id(status, number, step))
     # Review alone is not what a person means by containing.
     on_request = asked and changes_answers(step.action)
     if mode is Mode.OBSERVE:
@@ -111,9 +110,9 @@ def _is_untried(s: Situation, status: AIIncidentStatus) -> bool:
 def _not_yet(s: Situation, incident: AIIncident, held: str) -> Move:
     """What is breached is what served before: that is no reason to take out what has come since."""
     name = s.revision.current.name if s.revision.current else "the revision"
-    words = f"RollBack is held: {name} came after what was seen, and has not answered anybody yet"
-    words += approval.also_waits(incident)
-    concern = Concern(reason=Reason.EVIDENCE_THIN, subject=held, because=words, holds=True, pages=False)
+    words = f"RollBack is held: {name} came after what was seen, and has not answered anybody yet; it goes "
+    words += f"on when answers are seen, or at once with spec.contain: true{approval.also_waits(incident)}"
+    concern = Concern(reason=Reason.EVIDENCE_THIN, subject=held, because=words, holds=True)
     return Move(concern=concern)
 
 
@@ -169,19 +168,10 @@ def _out_of_steps(s: Situation, status: AIIncidentStatus, now: datetime) -> Move
 
 
 def _hold(s: Situation, incident: AIIncident, step: Step, now: datetime) -> Hold | None:
-    if s.holds:
-        return taken_together(s.holds)
     status = incident.status
-    if incident.spec.contain or status.policy is None:
-        return None
-    if changes_answers(step.action) and not is_counted_p1(s, status):
-        if s.breaker is not None:
-            return s.breaker
-        frozen = hold_of_freeze(status.policy.guardrails.freeze, now)
-        if frozen is not None:
-            return replace(frozen, because=f"{frozen.because}; at once with spec.contain: true on this incident")
-    if _has_begun(status):
-        return None
+    hold = hold_now(s, incident, step.action, now)
+    if hold is not None or incident.spec.contain or status.policy is None or _has_begun(status):
+        return hold
     return hold_of(status.policy.guardrails, s.past, step.action, now) or _unweighed(s, status, step)
 
 

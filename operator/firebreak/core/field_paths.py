@@ -21,7 +21,7 @@ from jsonpath_rfc9535.filter_expressions import (
 from jsonpath_rfc9535.segments import JSONPathChildSegment, JSONPathSegment
 from jsonpath_rfc9535.selectors import FilterSelector, NameSelector
 
-from firebreak.core.ports import ABSENT, Absent, Held, KubeObject, Unmatched
+from firebreak.core.ports import ABSENT, Absent, Held, KubeObject, Missing, Unmatched
 
 SUBSET = "use only $, .name, ['name'] and [?@.key=='literal']"
 _SINGLE = (str, int, float, bool, type(None), Absent)
@@ -278,3 +278,14 @@ def _plain(text: str, name: str) -> str:
     if "'" in name or "\\" in name:
         raise PathError(f"{text!r}: {name!r} has a quote or a backslash, which cannot be used here; {SUBSET}")
     return name
+
+
+def held_at(live: KubeObject | None, path: str) -> Held | Unmatched | Missing:
+    """What stands in the place."""
+    if live is None:
+        return Missing()
+    try:
+        found = find(live, FieldPath.parse(path))
+    except PathError as error:
+        return Unmatched(message=str(error))
+    return found if isinstance(found, Unmatched) else found.value

@@ -14,6 +14,7 @@ from firebreak.core.commands import Concern, Judge, Move, Reason, Renew, Retarge
 from firebreak.core.deadlines import LAST_TRY, due_at
 from firebreak.core.evidence import over_at, strongest
 from firebreak.core.field_writes import undone
+from firebreak.core.holding import hold_now
 from firebreak.core.observations import InForce
 from firebreak.core.requests import contain_is_asked, release_is_asked
 from firebreak.core.revision import may_be_the_fix
@@ -81,7 +82,7 @@ def _judge_absence(
     words = f"not in force: {action.message or (effect.because if effect else 'its effect was not seen')}"
     is_confirmed = strongest(s, status) >= Tier.CONFIRMED
     if is_confirmed and action.phase is ActionPhase.INTENDED and action.renewed_at is None:
-        return _renewed(action)
+        return _renewed(s, incident, action, now)
     if is_confirmed:
         return _given_up(s, action, (Reason.NOT_IN_FORCE, words))
     met_at = over_at(s, status, stable)
@@ -94,8 +95,11 @@ def _judge_absence(
     return Move(concern=concern, wake_at=met_at)
 
 
-def _renewed(action: Action) -> Move:
-    """That this can be recorded shows that writing is possible again."""
+def _renewed(s: Situation, incident: AIIncident, action: Action, now: datetime) -> Move:
+    """That this can be recorded shows that writing is possible again. It is a decision of today: what holds, holds it."""
+    if (hold := hold_now(s, incident, action.kind, now)) is not None:
+        words = f"{in_words(action)} could not be written in its time, and is held now: {hold.because}"
+        return Move(concern=Concern(reason=hold.reason, subject=action.id, because=words, holds=True))
     words = (
         f"{in_words(action)} could not be written in its time, and the breach is Confirmed still: it is tried again, for "
         f"{format_duration(LAST_TRY)} at most"

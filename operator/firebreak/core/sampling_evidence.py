@@ -1,4 +1,4 @@
-"""What speaks for more judged answers, and what stands in the place that says how many are judged?
+"""What speaks for more judged answers, and how many more would be judged?
 
 Asked by app/raising.py for core/sampling_raise.py, and by app/measuring.py: how fast would the raised rate be?
 """
@@ -6,8 +6,7 @@ Asked by app/raising.py for core/sampling_raise.py, and by app/measuring.py: how
 from collections.abc import Collection, Iterable
 
 from firebreak.api.v1alpha1.incident import AIIncident, Phase
-from firebreak.core.field_paths import FieldPath, PathError, find
-from firebreak.core.ports import Absent, Held, KubeObject, Missing, Unmatched
+from firebreak.core.ports import Absent, Held, Missing, Unmatched
 from firebreak.core.steps import in_words, under_way
 from firebreak.core.verdict import Finding, Tier, Verdict
 
@@ -32,17 +31,6 @@ def proof_awaited(incident: AIIncident | None, judged: Collection[str]) -> str:
     if step is not None:
         return f"whether {in_words(step)} helps is being proven"
     return "whether the repair holds is being proven" if status.remediating_since is not None else ""
-
-
-def held_at(live: KubeObject | None, path: str) -> Held | Unmatched | Missing:
-    """What stands in the place."""
-    if live is None:
-        return Missing()
-    try:
-        found = find(live, FieldPath.parse(path))
-    except PathError as error:
-        return Unmatched(message=str(error))
-    return found if isinstance(found, Unmatched) else found.value
 
 
 def times_judged(raised: str, held: Held | Unmatched | Missing) -> float | None:

@@ -60,7 +60,7 @@ def validated(s: Situation, incident: AIIncident, release: Release, now: datetim
 def _of_this_fix(s: Situation, status: AIIncidentStatus) -> Validation | None:
     """What is known of the revision that serves now, if it is still to be believed."""
     known = status.validation
-    if known is None or (known.revision and known.revision != _revision(s, status)):
+    if known is None or known.revision != _revision(s, status):
         return None
     assert status.remediating_since is not None, "only a fix is validated"
     is_old = (known.ended_at or known.since) + PASSED_FOR < status.remediating_since

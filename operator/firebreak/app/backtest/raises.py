@@ -14,7 +14,7 @@ from firebreak.api.v1alpha1.sampling import RaisePhase, SamplingRaiseStatus
 from firebreak.app.actuator import Actuator
 from firebreak.app.sampler import Sampler
 from firebreak.app.sampling_facts import sampling_facts
-from firebreak.core.sampling_evidence import held_at
+from firebreak.core.field_paths import held_at
 from firebreak.core.sampling_raise import decide_sampling
 from firebreak.core.sampling_record import after_write
 from firebreak.core.situation import Situation

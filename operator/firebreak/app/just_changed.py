@@ -23,6 +23,10 @@ from firebreak.core.objectives import ObjectiveKey, ObjectiveSpec
 from firebreak.core.verdict import Verdict
 
 _REFERENCE = timedelta(hours=24)
+_LATELY = (60, 180)
+"""Steps before the known-good revision left, in which it may have become worse itself."""
+_WORSE_ALREADY = 10.0
+"""Of the evidence for that far less is asked than for a regression: at worst Sequential has to find it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,8 @@ class JustChanged:
                 incomparable = (
                     "the known-good revision has become worse since as well, so the cause is upstream of both"
                 )
+        if not incomparable and found.finding is RegressionFinding.REGRESSION and not concurrent:
+            incomparable = _worse_already(before, g)
         comparison = Comparison(
             found=found,
             labelled=labelled,
@@ -154,3 +160,15 @@ class JustChanged:
         came = {judge: since for judge, since in self._judges_seen(spec.key).items() if since > by_then}
         told = ", ".join(f"{judge} at {since:%H:%M:%SZ}" for judge, since in sorted(came.items()))
         return f"another judge has come meanwhile ({told}), so the two cannot be compared" if told else ""
+
+
+def _worse_already(before: Counts, clustering: float) -> str:
+    """Why what was bad before the change is not put down to it: who deploys in an outage means to end it."""
+    for steps in _LATELY:
+        if len(before) < 2 * steps:
+            continue
+        bad, judged = before.bad, before.judged
+        was = before_after(bad[:-steps], judged[:-steps], bad[-steps:], judged[-steps:], clustering)
+        if was.evidence >= _WORSE_ALREADY:
+            return f"the known-good revision had become worse itself in its last {steps} steps, so the change is not the cause"
+    return ""

@@ -271,3 +271,35 @@ async def test_another_rule_is_another_comparison():
     assert before is not None
     assert after is not None
     assert after.found.evidence < before.found.evidence
+
+
+async def test_who_deploys_in_an_outage_is_not_blamed_for_it():
+    """What served before had become worse itself, though its whole day looks good still."""
+    story = Story()
+    for step in range(300):
+        story.count(step % 5 == 0, 20)
+    for _ in range(30):
+        story.count(2, 20)
+    story.count(0, 0, revision="v2")
+    changed_at = story.step
+    for _ in range(30):
+        story.count(2, 20, revision="v2")
+    sampler = story.sampler()
+    for _ in range(2):
+        await story.told_to(sampler, ratio())
+        sampler.compare(KEY, change(changed_at))
+    await story.told_to(sampler, ratio())
+    found = sampler.comparison(KEY, at(story.step))
+    assert found is not None
+    assert "had become worse itself" in found.incomparable
+    assert sampler.verdict(KEY, at(story.step)).reason is not VerdictReason.WORSE_THAN_KNOWN_GOOD
+
+
+async def test_a_revision_that_answers_nobody_any_more_is_no_breach():
+    """Its traffic was moved back to the revision before an hour ago: what it did then is nothing to act on now."""
+    story = Changed()
+    story.serve(60, 1)
+    assert (await said(story)).reaches(Tier.CONFIRMED)
+    for step in range(70):
+        story.count(step % 5 == 0, 20)
+    assert (await said(story)).reason is not VerdictReason.WORSE_THAN_KNOWN_GOOD

@@ -47,7 +47,7 @@ class Regression:
     judged: float
     bad: float
     at_least: float  # the new revision's rate, by its Clopper-Pearson lower bound at BOUND_ERROR
-    lately_at_most: float  # its rate of the last hour (60 steps), by the upper bound
+    lately_at_most: float  # its rate of the last hour (60 steps), by the upper bound; 0 where nothing was judged
     steps: int
     called_at: int | None  # index of the step in which it was called a regression
     judged_needed: float | None  # about so many more, if it is twice as bad; None once something is found
@@ -192,11 +192,18 @@ def _found(
         judged=float(judged.sum()),
         bad=float(bad.sum()),
         at_least=lower_bound(*_tempered(bad, judged, clustering), BOUND_ERROR),
-        lately_at_most=upper_bound(*_tempered(bad[-TRAILING:], judged[-TRAILING:], clustering), BOUND_ERROR),
+        lately_at_most=_lately_at_most(bad[-TRAILING:], judged[-TRAILING:], clustering),
         steps=int((judged > 0.0).sum()),
         called_at=int(called[0]) if len(called) else None,
         judged_needed=needed,
     )
+
+
+def _lately_at_most(bad: Floats, judged: Floats, clustering: float) -> float:
+    """Zero where nothing was judged: a revision that answers nobody any more harms nobody."""
+    if not judged.sum():
+        return 0.0
+    return upper_bound(*_tempered(bad, judged, clustering), BOUND_ERROR)
 
 
 def _unknown(bad: Floats, judged: Floats, clustering: float, threshold: float, bound: float) -> Regression:
@@ -209,7 +216,7 @@ def _unknown(bad: Floats, judged: Floats, clustering: float, threshold: float, b
         judged=float(judged.sum()),
         bad=float(bad.sum()),
         at_least=lower_bound(*_tempered(bad, judged, clustering), BOUND_ERROR),
-        lately_at_most=upper_bound(*_tempered(bad[-TRAILING:], judged[-TRAILING:], clustering), BOUND_ERROR),
+        lately_at_most=_lately_at_most(bad[-TRAILING:], judged[-TRAILING:], clustering),
         steps=int((judged > 0.0).sum()),
         called_at=None,
         judged_needed=None,

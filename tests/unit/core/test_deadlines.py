@@ -9,6 +9,7 @@ from tests.builders import (
     T0,
     TO_SMALL,
     a_policy,
+    a_service,
     a_verdict,
     action_of,
     at,
@@ -24,12 +25,17 @@ from tests.builders import (
 )
 
 from firebreak.api.v1alpha1.incident import ActionPhase, Closing, Outcome
+from firebreak.api.v1alpha1.quarantine import QuarantineSpec
+from firebreak.app.actuator import Actuator, Context
+from firebreak.app.backtest.cluster import SimulatedCluster
+from firebreak.app.backtest.simulation import SimulatedClock
 from firebreak.core.commands import Judge, Reason, Renew
 from firebreak.core.deadlines import LAST_TRY, due_at, is_out_of_date
 from firebreak.core.decide import decide
-from firebreak.core.field_writes import undone
+from firebreak.core.field_writes import undone, value_of
+from firebreak.core.ports import ObjectKey
 from firebreak.core.record import with_action
-from firebreak.core.situation import Situation
+from firebreak.core.situation import Hold, Situation
 from firebreak.core.verdict import Verdict
 
 DUE = T0 + timedelta(minutes=30)
@@ -122,3 +128,41 @@ def test_what_is_given_up_is_taken_back() -> None:
 
     assert (given_up.phase, given_up.outcome) == (ActionPhase.BLOCKED, Outcome.UNKNOWN)
     assert given_up.writes == undone(action_of(s, "RollBack").writes)
+
+
+class _NeverAsked:
+    """A gate that a step which is only looked at does not come to."""
+
+    async def create(self, namespace: str, name: str, spec: QuarantineSpec) -> None:
+        raise AssertionError("nothing is begun")
+
+    async def in_force(self, target: ObjectKey, name: str) -> bool:
+        raise AssertionError("nothing is begun")
+
+
+async def test_what_stands_already_is_seen_before_it_is_given_up() -> None:
+    """The answer to a write was lost with the API server: a rollback that works is not taken back for that."""
+    s = intended()
+    cluster = SimulatedCluster(a_service())
+    for write in action_of(s, "RollBack").writes:
+        cluster.put(write.target, write.path, value_of(write.desired, s.revision.history))
+    late = SimulatedClock()
+    late.at = at(minutes=31)
+    actuator = Actuator(cluster, _NeverAsked(), late)
+    assert s.incident is not None
+
+    status = await actuator.carry_out(s.incident, Context(service=a_service(), history=s.revision.history))
+
+    found = next(a for a in status.actions if a.kind == "RollBack")
+    assert all(w.landed for w in found.writes)
+    assert not is_out_of_date(status, found, at(minutes=31))
+
+
+def test_what_is_tried_again_is_held_by_what_holds_now() -> None:
+    """It is a decision of today, so a pause that came meanwhile holds it; and once that is over it is tried."""
+    paused = Hold(reason=Reason.PAUSED, because="someone has paused it")
+    s = settled(replace(intended(), holds=(paused,)), DUE)
+
+    assert action_of(s, "RollBack").renewed_at is None
+    assert [a.reason for a in status_of(s).asked] == [Reason.PAUSED]
+    assert type(decide(replace(s, holds=()), DUE).commands[0]) is Renew

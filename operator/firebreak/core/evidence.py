@@ -4,7 +4,7 @@ Asked by `decide`. Only what is breached speaks; Inconclusive and Error say noth
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from firebreak.api.v1alpha1.aiservice import AIServiceSpec, Category, DetectorKind, Objective
 from firebreak.api.v1alpha1.incident import AIIncidentStatus, BreachedObjective
@@ -87,17 +87,6 @@ def declared_of(s: Situation, status: AIIncidentStatus) -> tuple[str, ...]:
     """The incident's objectives that the service still declares."""
     declared = {o.name for o in s.spec.objectives}
     return tuple(o.name for o in status.objectives if o.name in declared)
-
-
-def over_at(s: Situation, status: AIIncidentStatus, stable_for: timedelta) -> datetime | None:
-    """When every objective will have been met for long enough; None while one of them is not seen to be met now."""
-    cleared = [o.cleared_at for o in status.objectives if o.cleared_at and not o.breached]
-    if not cleared or len(cleared) < len(status.objectives):
-        return None
-    verdicts = [s.verdicts.get(name) for name in declared_of(s, status)]
-    if any(v is None or v.finding is not Finding.MET for v in verdicts):
-        return None
-    return max(cleared) + stable_for
 
 
 def _rank(tier: str) -> int:

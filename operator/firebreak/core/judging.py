@@ -12,10 +12,11 @@ from firebreak.api.v1alpha1.policy import ActionKind
 from firebreak.api.v1alpha1.quantities import format_duration
 from firebreak.core.commands import Concern, Judge, Move, Reason, Renew, Retarget
 from firebreak.core.deadlines import LAST_TRY, due_at
-from firebreak.core.evidence import over_at, strongest
+from firebreak.core.evidence import strongest
 from firebreak.core.field_writes import undone
 from firebreak.core.holding import hold_now
 from firebreak.core.observations import InForce
+from firebreak.core.over import over_at
 from firebreak.core.requests import contain_is_asked, release_is_asked
 from firebreak.core.revision import may_be_the_fix
 from firebreak.core.situation import Situation

@@ -25,10 +25,11 @@ from firebreak.core.commands import (
 )
 from firebreak.core.containment import is_anything_in_force
 from firebreak.core.drift import is_drifted
-from firebreak.core.evidence import declared_of, is_gauge, over_at
+from firebreak.core.evidence import declared_of, is_gauge
 from firebreak.core.field_writes import contained_again, given_back, undone
 from firebreak.core.guardrails import taken_together
 from firebreak.core.observations import Failed, Waiting
+from firebreak.core.over import over_at
 from firebreak.core.paging import PAGE_EVERY
 from firebreak.core.proof import OVER, active
 from firebreak.core.requests import gauges_breached, release_is_asked

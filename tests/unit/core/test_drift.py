@@ -22,6 +22,7 @@ from tests.builders import (
     contained_by_rollback,
     contained_by_switch,
     in_force,
+    met,
     now_saying,
     opened,
     revisions,
@@ -181,3 +182,18 @@ def test_the_next_switch_is_tried_when_the_first_one_was_refused() -> None:
         ("small-model", ActionPhase.TAKEN_BACK),
         ("apology", ActionPhase.INTENDED),
     ]
+
+
+def test_what_was_good_while_it_stood_is_no_end_once_it_is_taken_back() -> None:
+    """The failing prompt had no traffic, so nothing failed; now it has it again, and that has to be good for as long."""
+    s = now_saying(contained_by_switch(policy=a_policy(TO_SMALL)), met())
+    s = settled(s, at(minutes=3))
+    taken_back = a_cluster(weights=(100, 0, 0))
+
+    s = settled(_looked_at(s, taken_back), at(hours=2))
+    assert status_of(s).closing is None
+    s = settled(_looked_at(s, taken_back), at(hours=2, minutes=1))
+    assert status_of(s).closing is None
+
+    s = settled(_looked_at(s, taken_back), at(hours=4))
+    assert status_of(s).closing is not None

@@ -49,7 +49,7 @@ class Stage:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.course = course_of(plan.story)
+        self.course = course_of(plan.story, plan.fixed_by)
         self.chance = random.Random(plan.seed)
         random.seed(plan.seed)  # the Lease's jitter
         self.api = FakeApi(now=WorldClock().now, elapsed=elapsed)

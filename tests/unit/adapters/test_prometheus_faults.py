@@ -193,14 +193,17 @@ async def test_values_are_read_as_prometheus_writes_them(serve, text, value):
 async def test_a_slow_source_is_given_up_in_time(serve):
     """No call outlasts the source's timeout."""
 
+    is_over = asyncio.Event()
+
     async def never(_: web.Request) -> web.Response:
-        await asyncio.Event().wait()
-        raise AssertionError
+        await is_over.wait()
+        return web.Response(status=503)
 
     client = Prometheus(Endpoint(url=await serve(never), timeout=timedelta(milliseconds=200)))
     with pytest.raises(SourceUnreachable, match="no answer within"):
         await client.instant("up", NOW)
     await client.close()
+    is_over.set()
 
 
 async def test_an_answer_without_end_is_refused(serve):

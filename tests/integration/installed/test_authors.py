@@ -133,8 +133,12 @@ def test_who_may_patch_all_targets_and_the_service_may_have_a_drill_executed(kub
     rights = ("create", "role", "drills", "--verb=create", "--resource=containmentdrills.firebreak.dev")
     kubectl.must(kubectl.run(*rights))
     kubectl.must(kubectl.run("create", "rolebinding", "drills", "--role=drills", stranger))
+    kinds = "--resource=deployments.apps,configmaps,httproutes.gateway.networking.k8s.io"
+    kubectl.must(kubectl.run("create", "role", "targets", "--verb=patch", kinds))
+    kubectl.must(kubectl.run("create", "rolebinding", "targets", "--role=targets", stranger))
     other = kubectl.as_account("stranger")
     until(lambda: other.run("auth", "can-i", "create", "containmentdrills").ok)
+    until(lambda: other.run("auth", "can-i", "patch", "httproutes.gateway.networking.k8s.io").ok)
 
     said = other.create(DRILL, dry_run=True)
 
